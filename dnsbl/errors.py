@@ -1,0 +1,68 @@
+"""Everything that can be refused or fail, as one tree. A message says what, where, and what to do next.
+
+    DnsblError
+    ├── SubjectError      text that is no subject (an address, network, name, hash or number)
+    ├── ConfigError       configuration, feed or zone files; carries every mistake at once
+    ├── IntakeError       input as a whole is not usable
+    │   ├── FetchError        a feed could not be fetched
+    │   └── Quarantined       a feed's content arrived and is not to be believed
+    ├── StoreError        the store cannot do it: full, locked, damaged, from a newer version
+    ├── SnapshotError     a snapshot file is damaged, foreign or from a newer version
+    ├── PublishRefused    a build that tripped a check; the last good snapshot stays
+    └── StartError        the server cannot start: a port in use, a directory that cannot be written
+
+Bad lines and bad packets are not errors: they are counted rejects, and normal operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ConfigError", "DnsblError", "FetchError", "IntakeError", "PublishRefused", "Quarantined",
+    "SnapshotError", "StartError", "StoreError", "SubjectError",
+]
+
+
+class DnsblError(Exception):
+    """The root: a refusal or failure that has a sentence for the person who reads it."""
+
+
+class SubjectError(DnsblError, ValueError):
+    """A text that is no subject; the message says why in a few words, without the text itself."""
+
+
+class ConfigError(DnsblError):
+    """One or more mistakes in configuration; `mistakes` has a line for each."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        self.mistakes = list(mistakes)
+        super().__init__("; ".join(self.mistakes))
+
+
+class IntakeError(DnsblError):
+    """Input as a whole cannot be used."""
+
+
+class FetchError(IntakeError):
+    """A feed could not be fetched: refused address, time-out, too large, bad status."""
+
+
+class Quarantined(IntakeError):
+    """A feed's new content is not believed (empty, cut, a page, too different) and was not applied."""
+
+
+class StoreError(DnsblError):
+    """The store cannot do what was asked."""
+
+
+class SnapshotError(DnsblError):
+    """A snapshot file cannot be used."""
+
+
+class PublishRefused(DnsblError):
+    """A built zone tripped a check; nothing was published."""
+
+
+class StartError(DnsblError):
+    """The server cannot start."""
