@@ -29,7 +29,9 @@ DnsTtl = Annotated[int, BeforeValidator(duration), Field(ge=0, le=2**31 - 1)]  #
 Share = Annotated[float, Field(ge=0, le=1)]
 FileName = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 HostName = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
-SubLabel = re.compile(r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}")  # RFC 5782 section 2.3: two characters, a non-digit among them
+SubLabel = re.compile(
+    r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}"
+)  # RFC 5782 section 2.3: two characters, a non-digit among them
 HEX_LABEL = re.compile(r"[0-9a-f]")
 
 
@@ -329,7 +331,7 @@ M = TypeVar("M", bound=Model)
 
 
 def find(explicit: Path | None) -> Path | None:
-    """The configuration file: `-c`, `$DNSBL_CONFIG`, `./dnsbl.toml`, `/etc/dnsbl/dnsbl.toml`; None where there is none."""
+    """The configuration file: `-c`, `$DNSBL_CONFIG`, `./dnsbl.toml`, `/etc/dnsbl/dnsbl.toml`; None: there is none."""
     if explicit is not None:
         return explicit
     if named := os.environ.get("DNSBL_CONFIG"):
@@ -346,9 +348,7 @@ def load(explicit: Path | None = None) -> Settings:
     path = find(explicit)
     base = path.parent if path else Path()
     config = read_model(path, Config, {}, mistakes) if path else Config()
-    config = (config or Config()).model_copy(
-        update={"data_dir": base / (config or Config()).data_dir}
-    )
+    config = (config or Config()).model_copy(update={"data_dir": base / (config or Config()).data_dir})
     zones = read_directory(base, config.zones_dir, "zones", ZoneDef, mistakes)
     feeds = read_directory(base, config.feeds_dir, "feeds", FeedDef, mistakes)
     mistakes += clashes(zones.values())
@@ -357,9 +357,7 @@ def load(explicit: Path | None = None) -> Settings:
     return Settings(config=config, path=path, zones=zones, feeds=feeds)
 
 
-def read_directory(
-    base: Path, configured: Path | None, what: str, model: type[M], mistakes: list[str]
-) -> dict[str, M]:
+def read_directory(base: Path, configured: Path | None, what: str, model: type[M], mistakes: list[str]) -> dict[str, M]:
     directory = base / configured if configured else bundled(what)
     found: dict[str, M] = {}
     try:

@@ -19,8 +19,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
-    "ConfigError", "DnsblError", "FetchError", "IntakeError", "PublishRefused", "Quarantined",
-    "SnapshotError", "StartError", "StoreError", "SubjectError",
+    "ConfigError",
+    "DnsblError",
+    "FetchError",
+    "IntakeError",
+    "PublishRefused",
+    "Quarantined",
+    "SnapshotError",
+    "StartError",
+    "StoreError",
+    "SubjectError",
 ]
 
 

@@ -26,8 +26,21 @@ import idna
 from .errors import SubjectError
 
 __all__ = [
-    "IP6_LISTING_PREFIX", "ancestors", "bounds", "domain_key", "inside", "ip4_key", "ip6_key", "is_ip", "kind",
-    "listing_key", "name_of", "network", "parse", "range_keys", "text",
+    "IP6_LISTING_PREFIX",
+    "ancestors",
+    "bounds",
+    "domain_key",
+    "inside",
+    "ip4_key",
+    "ip6_key",
+    "is_ip",
+    "kind",
+    "listing_key",
+    "name_of",
+    "network",
+    "parse",
+    "range_keys",
+    "text",
 ]
 
 MAX_TEXT = 300  # longer text is no subject: a name has at most 253 characters (RFC 1035 section 2.3.4)
@@ -181,8 +194,7 @@ def range_keys(first: str, last: str) -> list[bytes]:
         raise SubjectError("a range that ends before it starts")
     mark = b"4" if one.version == 4 else b"6"
     return [
-        mark + part.network_address.packed + bytes((part.prefixlen,))
-        for part in summarize_address_range(one, other)  # type: ignore[type-var]
+        mark + part.network_address.packed + bytes((part.prefixlen,)) for part in summarize_address_range(one, other)
     ]
 
 
@@ -237,7 +249,7 @@ def listing_key(key: bytes) -> bytes:
 
 
 def ancestors(key: bytes) -> Iterator[bytes]:
-    """The subjects that wholly contain this one, itself first: shorter prefixes, or names above (two labels at least)."""
+    """The subjects that wholly contain this one, itself first: shorter prefixes, or names above (of two labels)."""
     yield key
     if is_ip(key):
         version, first, prefix = network(key)

@@ -1,0 +1,102 @@
+"""Who may not be listed: special-purpose ranges always; the allow-list, warning lists and removals as the store has
+them. Pure: made from rows, asked in memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from ..store.contract import Exemption
+from ..subjects import ancestors, bounds, ip4_key, ip6_key, is_ip
+
+__all__ = ["NEVER_LIST", "Exemptions", "never_listed"]
+
+# RFC 6890 and its successors in the IANA special-purpose registries: no mail from the Internet comes from there.
+SPECIAL = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
+    "192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 "
+    "::/128 ::1/128 ::ffff:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 2002::/16 3fff::/20 "
+    "5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8"
+)
+NEVER_LIST = tuple(
+    (ip6_key if ":" in network else ip4_key)(*network.split("/"))
+    if network != "::ffff:0:0/96"
+    else b"6" + bytes(10) + b"\xff\xff" + bytes(4) + b"\x60"  # parsed, it would become 0.0.0.0/0
+    for network in SPECIAL.split()
+)
+
+
+class Exemptions:
+    """The exemptions of every zone, ready to be asked. An ended one no longer exempts but still forgives: evidence
+    from before a removal does not count again."""
+
+    def __init__(self, exemptions: Iterable[Exemption], now: int) -> None:
+        self.everywhere: dict[bytes, Exemption] = {}
+        self.by_zone: dict[str, dict[bytes, Exemption]] = {}
+        self.removals: dict[str, dict[bytes, int]] = {}
+        for exemption in exemptions:
+            if exemption.origin == "removal":
+                self.removals.setdefault(exemption.zone, {})[exemption.subject] = exemption.since
+            if exemption.until is not None and exemption.until <= now:
+                continue
+            table = self.by_zone.setdefault(exemption.zone, {}) if exemption.zone else self.everywhere
+            table[exemption.subject] = exemption
+        self.ranges = {"": Ranges([*NEVER_LIST, *self.everywhere])}
+        for zone, table in self.by_zone.items():
+            self.ranges[zone] = Ranges([*NEVER_LIST, *self.everywhere, *table])
+
+    def covers(self, subject: bytes, zone: str = "") -> bool:
+        """Whether the whole subject is exempt in a zone."""
+        if is_ip(subject):
+            return (self.ranges.get(zone) or self.ranges[""]).covers(subject)
+        if never_listed(subject):
+            return True
+        tables = [self.everywhere, self.by_zone.get(zone, {})]
+        return any(above in table for above in ancestors(subject) for table in tables)
+
+    def why(self, subject: bytes, zone: str = "") -> list[Exemption]:
+        """The exemptions that cover a subject, for people."""
+        if never_listed(subject):
+            return [Exemption(subject, "special-purpose range (RFC 6890): never listed", "never-list")]
+        tables = [self.everywhere, self.by_zone.get(zone, {})] if zone else [self.everywhere, *self.by_zone.values()]
+        return [table[above] for above in ancestors(subject) for table in tables if above in table]
+
+    def forgiven(self, subject: bytes, zone: str) -> int:
+        """Evidence up to this moment was forgiven by a removal; 0: none was."""
+        tables = [table for table in (self.removals.get(""), self.removals.get(zone)) if table]
+        return max((table.get(above, 0) for table in tables for above in ancestors(subject)), default=0)
+
+    def holes(self, zone: str) -> list[bytes]:
+        """Every subject that is cut out of what a zone lists."""
+        return [*NEVER_LIST, *self.everywhere, *self.by_zone.get(zone, {})]
+
+
+class Ranges:
+    """Networks as merged ranges, by address family."""
+
+    def __init__(self, subjects: Iterable[bytes]) -> None:
+        self.starts: dict[int, list[int]] = {}
+        self.ends: dict[int, list[int]] = {}
+        for family, first, last in sorted((s[0], *bounds(s)) for s in subjects if is_ip(s)):
+            starts, ends = self.starts.setdefault(family, []), self.ends.setdefault(family, [])
+            if ends and first <= ends[-1] + 1:
+                ends[-1] = max(ends[-1], last)
+            else:
+                starts.append(first)
+                ends.append(last)
+
+    def covers(self, subject: bytes) -> bool:
+        first, last = bounds(subject)
+        place = bisect_right(self.starts.get(subject[0], ()), first) - 1
+        return place >= 0 and last <= self.ends[subject[0]][place]
+
+
+SPECIAL_RANGES = Ranges(NEVER_LIST)
+NEVER_NAMES = {b"invalid", b"localhost", b"test"}  # RFC 6761; INVALID is never listed (RFC 5782 section 5)
+
+
+def never_listed(subject: bytes) -> bool:
+    """Whether a subject lies within the ranges that are never listed, whatever anyone says."""
+    if is_ip(subject):
+        return SPECIAL_RANGES.covers(subject)
+    return subject[:1] == b"d" and subject[1:].partition(b".")[0] in NEVER_NAMES

@@ -1,0 +1,250 @@
+"""What comes in: sources, reports folded into evidence, and the contents of lists."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+from ..model import OTHER, Report
+from ..subjects import listing_key
+from .base import Base
+from .contract import Entry, Evidence, Source, Taken
+from .schema import LISTED_SQL
+
+__all__ = ["ClaimsPart"]
+
+MAX_HITS = 1000  # a list's count beyond this says no more
+REPORTS_AT_ONCE = 250_000  # rows of one transaction's temporary table
+
+# Reports that are new, into evidence: the same statement folds one report and a quarter million.
+FOLD = """
+INSERT INTO evidence (subject, source, category, reporter, hits, first_seen, last_seen)
+SELECT listed, source, category, reporter, count(*), min(at), max(at) FROM incoming
+GROUP BY listed, source, category, reporter
+ON CONFLICT (subject, source, category, reporter) DO UPDATE SET
+    hits = hits + excluded.hits,
+    first_seen = min(first_seen, excluded.first_seen),
+    last_seen = max(last_seen, excluded.last_seen)
+"""
+INCOMING = """
+CREATE TEMP TABLE IF NOT EXISTS incoming (
+    subject BLOB, source INTEGER, category INTEGER, reporter INTEGER, at INTEGER, word TEXT, listed BLOB,
+    PRIMARY KEY (subject, source, category, reporter, at, word)
+) WITHOUT ROWID
+"""
+DROP_KNOWN = """
+DELETE FROM incoming WHERE EXISTS (
+    SELECT 1 FROM report WHERE report.subject = incoming.subject AND report.source = incoming.source
+    AND report.category = incoming.category AND report.reporter = incoming.reporter
+    AND report.at = incoming.at AND report.word = incoming.word)
+"""
+
+
+class ClaimsPart(Base):
+    def source(
+        self, name: str, kind: str, *, trust: float, family: str = "", redistribute: bool = True, keep: bool = False
+    ) -> Source:
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO source (name, kind, trust, family, redistribute) VALUES (?, ?, ?, ?, ?) "
+                + (
+                    "ON CONFLICT (name) DO NOTHING"
+                    if keep
+                    else "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, trust = excluded.trust, "
+                    "family = excluded.family, redistribute = excluded.redistribute"
+                ),
+                (name, kind, trust, family or name, redistribute),
+            )
+            row = connection.execute(f"{SOURCES} WHERE name = ?", (name,)).fetchone()
+        return source_of(row)
+
+    def sources(self) -> dict[int, Source]:
+        return {row[0]: source_of(row) for row in self.rows(SOURCES)}
+
+    def categories(self) -> dict[int, str]:
+        return self.category_names
+
+    # reports
+
+    def take_reports(self, source: int, reports: Iterable[Report], idempotency: tuple[str, str] | None = None) -> Taken:
+        taken = offered = 0
+        with self.transaction() as connection:
+            connection.execute(INCOMING)
+            reporters = Reporters(connection)
+            supply = iter(reports)
+            while rows := [self.report_row(source, r, reporters) for r in islice(supply, REPORTS_AT_ONCE)]:
+                offered += len(rows)
+                taken += fold(connection, rows)
+            if idempotency:
+                connection.execute("INSERT INTO idempotency (key, answer, at) VALUES (?, ?, unixepoch())", idempotency)
+        return Taken(taken, offered - taken)
+
+    def report_row(
+        self, source: int, report: Report, reporters: Reporters
+    ) -> tuple[bytes, int, int, int, int, str, bytes]:
+        return (
+            report.subject,
+            source,
+            self.category_ids[report.category],
+            reporters[report.reporter],
+            report.at,
+            report.word,
+            listing_key(report.subject),
+        )
+
+    def idempotent_answer(self, key: str) -> str | None:
+        rows = self.rows("SELECT answer FROM idempotency WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def unmapped_words(self) -> dict[str, dict[str, int]]:
+        """By source, the words that no mapping knew and how many reports have them."""
+        found: dict[str, dict[str, int]] = {}
+        for name, word, count in self.rows(
+            "SELECT source.name, word, count(*) FROM report JOIN source ON source.id = report.source "
+            "WHERE category = ? AND word != '' GROUP BY 1, 2",
+            self.category_ids[OTHER],
+        ):
+            found.setdefault(name, {})[word] = count
+        return found
+
+    def rebuild_evidence(self) -> None:
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM evidence")
+            connection.execute(
+                "INSERT INTO evidence (subject, source, category, reporter, hits, first_seen, last_seen) "
+                f"SELECT {LISTED_SQL} AS listed, source, category, reporter, count(*), min(at), max(at) FROM report "
+                "GROUP BY listed, source, category, reporter"
+            )
+
+    # lists
+
+    def replace_entries(
+        self, source: int, hits: Mapping[bytes, int], categories: Mapping[bytes, str], default: str, at: int
+    ) -> Entry:
+        wanted = {listing_key(subject): min(count, MAX_HITS) for subject, count in hits.items()}
+        named = {listing_key(subject): self.category_ids[category] for subject, category in categories.items()}
+        usual = self.category_ids[default]
+        with self.transaction() as connection:
+            before = {
+                row[0]: row[1:]
+                for row in connection.execute(
+                    "SELECT subject, category, hits, gone FROM entry WHERE source = ?", (source,)
+                )
+            }
+            appeared: list[tuple[bytes, int, int, int, int]] = []
+            changed: list[tuple[int, int, bytes, int]] = []
+            for subject, count in wanted.items():
+                category = named.get(subject) or usual
+                old = before.get(subject)
+                if old is None or old[2] is not None:
+                    appeared.append((subject, source, category, count, at))
+                elif old[:2] != (category, count):
+                    changed.append((category, count, subject, source))
+            left = [s for s, old in before.items() if old[2] is None and s not in wanted]
+            write_entries(connection, source, appeared, changed, left, at)
+        return Entry(len(appeared), len(left), len(changed), len(wanted))
+
+    def forget_entries(self, source: int, before: int) -> int:
+        """Drop what a list dropped before that moment."""
+        with self.transaction() as connection:
+            old = connection.execute(
+                "SELECT subject FROM entry WHERE source = ? AND gone < ?", (source, before)
+            ).fetchall()
+            connection.executemany(
+                "DELETE FROM entry WHERE subject = ? AND source = ?", [(subject, source) for (subject,) in old]
+            )
+            connection.executemany(TOUCH, old)
+        return len(old)
+
+    # evidence
+
+    def evidence(self, subjects: Sequence[bytes]) -> list[Evidence]:
+        return self.read(lambda connection: evidence_rows(connection, subjects))
+
+
+SOURCES = "SELECT id, name, kind, trust, family, redistribute FROM source"
+TOUCH = "INSERT OR IGNORE INTO touched VALUES (?)"
+
+
+def source_of(row: Sequence) -> Source:  # type: ignore[type-arg]
+    return Source(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+
+
+class Reporters(dict[str, int]):
+    """Reporter names to their numbers, made as they come."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __missing__(self, name: str) -> int:
+        row = self.connection.execute("SELECT id FROM reporter WHERE name = ?", (name,)).fetchone()
+        number: int
+        if row is not None:
+            number = row[0]
+        else:
+            made = self.connection.execute("INSERT INTO reporter (name) VALUES (?)", (name,)).lastrowid
+            assert made is not None
+            number = made
+        self[name] = number
+        return number
+
+
+def fold(connection: sqlite3.Connection, rows: list[tuple[bytes, int, int, int, int, str, bytes]]) -> int:
+    """Keep the reports that are new, fold them, touch their subjects. Returns how many were new."""
+    rows.sort()
+    connection.executemany("INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.execute(DROP_KNOWN)
+    connection.execute("INSERT INTO report SELECT subject, source, category, reporter, at, word FROM incoming")
+    new: int = connection.execute("SELECT count(*) FROM incoming").fetchone()[0]
+    connection.execute(FOLD)
+    connection.execute("INSERT OR IGNORE INTO touched SELECT DISTINCT listed FROM incoming")
+    connection.execute("DELETE FROM incoming")
+    return new
+
+
+def write_entries(
+    connection: sqlite3.Connection,
+    source: int,
+    appeared: list[tuple[bytes, int, int, int, int]],
+    changed: list[tuple[int, int, bytes, int]],
+    left: list[bytes],
+    at: int,
+) -> None:
+    """Only what differs is written, in key order; what left keeps its row and decays from `at`."""
+    appeared.sort()
+    connection.executemany(
+        "INSERT INTO entry (subject, source, category, hits, since) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (subject, source) DO UPDATE SET category = excluded.category, hits = excluded.hits, "
+        "since = excluded.since, gone = NULL",
+        appeared,
+    )
+    connection.executemany("UPDATE entry SET category = ?, hits = ? WHERE subject = ? AND source = ?", changed)
+    left.sort()
+    connection.executemany(
+        "UPDATE entry SET gone = ? WHERE subject = ? AND source = ?", [(at, subject, source) for subject in left]
+    )
+    connection.executemany(TOUCH, [(row[0],) for row in appeared])
+    connection.executemany(TOUCH, [(row[2],) for row in changed])
+    connection.executemany(TOUCH, [(subject,) for subject in left])
+
+
+def evidence_rows(connection: sqlite3.Connection, subjects: Sequence[bytes]) -> list[Evidence]:
+    """Reports folded, then lists' entries, each in a fixed order: sums of floats come out the same every time."""
+    ask(connection, subjects)
+    rows = connection.execute(
+        "SELECT place, source, category, reporter, hits, first_seen, last_seen, 0 FROM asked "
+        "CROSS JOIN evidence USING (subject) ORDER BY place, source, category, reporter"
+    ).fetchall()
+    rows += connection.execute(
+        "SELECT place, source, category, 0, hits, since, coalesce(gone, since), gone IS NULL FROM asked "
+        "CROSS JOIN entry USING (subject) ORDER BY place, source"
+    ).fetchall()
+    return list(map(Evidence._make, rows))
+
+
+def ask(connection: sqlite3.Connection, subjects: Sequence[bytes]) -> None:
+    """Put subjects where a query can join them."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, subject BLOB)")
+    connection.execute("DELETE FROM asked")
+    connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(subjects))

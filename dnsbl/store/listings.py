@@ -1,0 +1,164 @@
+"""What follows: touched subjects, listings, and the journal of their changes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..subjects import ancestors, inside
+from .base import Base
+from .claims import TOUCH, ask
+from .contract import Change, ListingRow
+
+__all__ = ["ListingsPart"]
+
+CHUNK = 50_000  # rows read at once
+
+
+class ListingsPart(Base):
+    def touch(self, subjects: Iterable[bytes]) -> None:
+        with self.transaction() as connection:
+            connection.executemany(TOUCH, ((subject,) for subject in subjects))
+
+    def touch_all(self) -> int:
+        with self.transaction() as connection:
+            for table in ("evidence", "entry", "listing"):
+                connection.execute(f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table}")
+            count: int = connection.execute("SELECT count(*) FROM touched").fetchone()[0]
+        return count
+
+    def touch_within(self, subject: bytes) -> None:
+        """Touch everything at, above or inside a subject: an exemption for it has come or gone."""
+        low, high = inside(subject)
+        with self.transaction() as connection:
+            for table in ("evidence", "entry", "listing"):
+                connection.execute(
+                    f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table} "
+                    "WHERE subject >= ? AND subject < ?"
+                    if table != "listing"
+                    else "INSERT OR IGNORE INTO touched SELECT subject FROM listing "
+                    "WHERE zone IN (SELECT DISTINCT zone FROM listing) AND subject >= ? AND subject < ?",
+                    (low, high),
+                )
+            connection.executemany(TOUCH, ((above,) for above in ancestors(subject)))
+
+    def touch_due(self, now: int) -> int:
+        with self.transaction() as connection:
+            count = connection.execute(
+                "INSERT OR IGNORE INTO touched SELECT subject FROM listing WHERE due <= ?", (now,)
+            ).rowcount
+            ended = connection.execute(
+                "SELECT id, subject FROM exemption WHERE until <= ? AND ended = 0", (now,)
+            ).fetchall()
+            for number, subject in ended:
+                connection.execute("UPDATE exemption SET ended = 1 WHERE id = ?", (number,))
+                self.touch_within(subject)
+            if ended:
+                connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'exemptions_version'")
+        return count + len(ended)
+
+    def touched(self, limit: int) -> list[bytes]:
+        return [row[0] for row in self.rows("SELECT subject FROM touched ORDER BY subject LIMIT ?", limit)]
+
+    def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]:
+        def work(connection: sqlite3.Connection) -> dict[bytes, ListingRow]:
+            ask(connection, subjects)
+            found = connection.execute(
+                "SELECT asked.subject, codes, since, until, due FROM asked "
+                "CROSS JOIN listing ON listing.zone = ? AND listing.subject = asked.subject",
+                (zone,),
+            )
+            return {row[0]: ListingRow._make(row) for row in found}
+
+        return self.read(work)
+
+    def decide(
+        self, at: int, changes: Mapping[str, tuple[list[ListingRow], list[bytes]]], settled: Sequence[bytes]
+    ) -> int:
+        changed = 0
+        with self.transaction() as connection:
+            for zone, (written, left) in changes.items():
+                changed += write_listings(connection, at, zone, written, left)
+            connection.executemany("DELETE FROM touched WHERE subject = ?", ((s,) for s in settled))
+        return changed
+
+    # out
+
+    def listing_chunks(self, zone: str, low: bytes, high: bytes) -> Iterator[list[tuple[bytes, str]]]:
+        with self.said():
+            # A cursor of its own: it reads one moment of the store to its end, whatever is written meanwhile.
+            cursor = self.reader.execute(
+                "SELECT subject, codes FROM listing WHERE zone = ? AND subject >= ? AND subject < ? ORDER BY subject",
+                (zone, low, high),
+            )
+            while rows := cursor.fetchmany(CHUNK):
+                yield rows
+
+    def listings_touching(self, zone: str, subject: bytes) -> list[tuple[bytes, str]]:
+        low, high = inside(subject)
+        above = list(ancestors(subject))
+        marks = ",".join("?" * len(above))
+        return self.rows(
+            "SELECT subject, codes FROM listing WHERE zone = ? AND subject >= ? AND subject < ? "
+            f"UNION SELECT subject, codes FROM listing WHERE zone = ? AND subject IN ({marks})",
+            zone,
+            low,
+            high,
+            zone,
+            *above,
+        )
+
+    def listing_count(self, zone: str) -> int:
+        count: int = self.rows("SELECT count(*) FROM listing WHERE zone = ?", zone)[0][0]
+        return count
+
+    def zones_listed(self) -> set[str]:
+        """Names of the zones that have listings, found by steps over the key."""
+        found: set[str] = set()
+        name: str | None = ""
+        while (name := self.rows("SELECT min(zone) FROM listing WHERE zone > ?", name)[0][0]) is not None:
+            found.add(name)
+        return found
+
+    def changes_since(self, zone: str, seq: int, limit: int) -> list[Change]:
+        rows = self.rows(
+            "SELECT seq, at, zone, subject, codes FROM listing_change WHERE seq > ? AND zone IN (?, '') "
+            "ORDER BY seq LIMIT ?",
+            seq,
+            zone,
+            limit,
+        )
+        return [Change._make(row) for row in rows]
+
+    def change_seq(self) -> int:
+        rows = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'listing_change'")
+        return rows[0][0] if rows else 0
+
+    def identity(self) -> str:
+        value: str = self.rows("SELECT value FROM meta WHERE key = 'identity'")[0][0]
+        return value
+
+
+def write_listings(
+    connection: sqlite3.Connection, at: int, zone: str, written: list[ListingRow], left: list[bytes]
+) -> int:
+    """Rows and the journal of what changed its codes: a mere new `until` is no change to those who ask."""
+    ask(connection, [row.subject for row in written] + left)
+    before = dict(
+        connection.execute(
+            "SELECT asked.subject, codes FROM asked CROSS JOIN listing "
+            "ON listing.zone = ? AND listing.subject = asked.subject",
+            (zone,),
+        ).fetchall()
+    )
+    connection.executemany(
+        "INSERT INTO listing (zone, subject, codes, since, until, due) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (zone, subject) DO UPDATE SET codes = excluded.codes, since = excluded.since, "
+        "until = excluded.until, due = excluded.due",
+        [(zone, *row) for row in written],
+    )
+    connection.executemany("DELETE FROM listing WHERE zone = ? AND subject = ?", [(zone, s) for s in left])
+    journal = [(at, zone, row.subject, row.codes) for row in written if before.get(row.subject) != row.codes]
+    journal += [(at, zone, subject, "") for subject in left if subject in before]
+    connection.executemany("INSERT INTO listing_change (at, zone, subject, codes) VALUES (?, ?, ?, ?)", journal)
+    return len(journal)

@@ -1,0 +1,131 @@
+"""The tables, and how an older store becomes a newer one. A migration and its record are one transaction.
+
+Subjects are keys of `dnsbl.subjects` (BLOB); times are seconds. `report`, `evidence`, `entry`, `listing` are
+clustered by subject: what belongs to one address stands on one page.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from ..errors import StoreError
+from ..model import CATEGORIES
+
+__all__ = ["LISTED_SQL", "MIGRATIONS", "migrate"]
+
+# dnsbl.subjects.listing_key in SQL: the /64 of anything narrower in IPv6.
+LISTED_SQL = """CASE WHEN substr(subject, 1, 1) = x'36' AND substr(subject, 18, 1) > x'40'
+    THEN substr(subject, 1, 9) || x'000000000000000040' ELSE subject END"""
+
+FIRST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE source (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    trust REAL NOT NULL CHECK (trust BETWEEN 0 AND 1), family TEXT NOT NULL, redistribute INTEGER NOT NULL
+);
+CREATE TABLE reporter (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+-- Claims, as they were made. The key is the claim: the same one twice is one.
+CREATE TABLE report (
+    subject BLOB NOT NULL, source INTEGER NOT NULL, category INTEGER NOT NULL, reporter INTEGER NOT NULL,
+    at INTEGER NOT NULL, word TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (subject, source, category, reporter, at, word)
+) WITHOUT ROWID;
+-- What lists carry (gone IS NULL) or carried until `gone`.
+CREATE TABLE entry (
+    subject BLOB NOT NULL, source INTEGER NOT NULL, category INTEGER NOT NULL, hits INTEGER NOT NULL,
+    since INTEGER NOT NULL, gone INTEGER,
+    PRIMARY KEY (subject, source)
+) WITHOUT ROWID;
+CREATE INDEX entry_by_source ON entry (source);
+
+-- Reports folded: whole numbers only, so that any order of arrival gives the same rows.
+CREATE TABLE evidence (
+    subject BLOB NOT NULL, source INTEGER NOT NULL, category INTEGER NOT NULL, reporter INTEGER NOT NULL,
+    hits INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+    PRIMARY KEY (subject, source, category, reporter)
+) WITHOUT ROWID;
+CREATE TABLE touched (subject BLOB PRIMARY KEY) WITHOUT ROWID;
+
+CREATE TABLE listing (
+    zone TEXT NOT NULL, subject BLOB NOT NULL, codes TEXT NOT NULL, since INTEGER NOT NULL,
+    until INTEGER, due INTEGER,
+    PRIMARY KEY (zone, subject)
+) WITHOUT ROWID;
+CREATE INDEX listing_due ON listing (due) WHERE due IS NOT NULL;
+-- The audit trail of listings, and the journal that deltas are made from. No codes: it left.
+CREATE TABLE listing_change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, zone TEXT NOT NULL, subject BLOB NOT NULL,
+    codes TEXT NOT NULL
+);
+
+CREATE TABLE exemption (
+    id INTEGER PRIMARY KEY, subject BLOB NOT NULL, zone TEXT NOT NULL, origin TEXT NOT NULL,
+    reason TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER,
+    ended INTEGER NOT NULL DEFAULT 0, -- 1: its end has been acted upon
+    UNIQUE (subject, zone, origin)
+);
+CREATE INDEX exemption_until ON exemption (until) WHERE until IS NOT NULL;
+
+CREATE TABLE feed (
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, etag TEXT NOT NULL, last_modified TEXT NOT NULL,
+    digest TEXT NOT NULL, entries INTEGER, checked_at INTEGER, good_at INTEGER, changed_at INTEGER,
+    failures INTEGER NOT NULL, rejected INTEGER NOT NULL, unmapped TEXT NOT NULL
+);
+CREATE TABLE key (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest BLOB NOT NULL UNIQUE, source INTEGER NOT NULL,
+    scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, last_used INTEGER, revoked INTEGER
+);
+CREATE TABLE idempotency (key TEXT PRIMARY KEY, answer TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+    subject TEXT NOT NULL, why TEXT NOT NULL
+);
+"""
+
+MIGRATIONS: list[tuple[str, str]] = [("first tables", FIRST)]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a store to the newest version. Raises StoreError where it is newer than this program."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"the store has version {version} and this program knows {len(MIGRATIONS)}: run the newer program, "
+            "or restore the backup from before the upgrade"
+        )
+    if version == len(MIGRATIONS) and categories_known(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+        for _, script in MIGRATIONS[version:]:
+            for statement in statements(script):
+                connection.execute(statement)
+        connection.executemany("INSERT OR IGNORE INTO category (name) VALUES (?)", [(c,) for c in CATEGORIES])
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (uuid.uuid4().hex,))
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('exemptions_version', 0)")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def categories_known(connection: sqlite3.Connection) -> bool:
+    """Whether every category of this program has its row: a newer program may know more of them."""
+    return {name for (name,) in connection.execute("SELECT name FROM category")} >= set(CATEGORIES)
+
+
+def statements(script: str) -> list[str]:
+    """The statements of a script, one by one: executescript would commit in between."""
+    found, current = [], ""
+    for line in script.splitlines():
+        current += line + "\n"
+        if sqlite3.complete_statement(current):
+            found.append(current)
+            current = ""
+    return found

@@ -1,0 +1,254 @@
+"""Publish: build aside, check, sync, rename, swap the pointer. One publisher a zone at a time, in any process.
+
+    data_dir/zones/NAME/SERIAL.base, SERIAL.delta   snapshot files
+    data_dir/zones/NAME/current                     the pointer: which of them are in use
+    data_dir/zones/NAME/lock                        held while publishing
+
+Failure: a build that fails or trips a check leaves pointer and files as they were. Restart: unnamed files are
+left over from a crash and go with the next publish. Small changes become a delta over the base; when the delta has
+grown, or the zone's definition or the store is another, the base is built anew. Every publish raises the serial.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from ..config import ZoneDef
+from ..errors import PublishRefused, SnapshotError
+from ..reputation.exemptions import NEVER_LIST, Exemptions
+from ..store.contract import Change, Store
+from ..subjects import bounds, kind, text
+from .build import Answers, Arrays, build_base, build_delta, test_points
+from .served import CURRENT, Pointer, ServedZone, read_pointer
+from .snapshot import Mapped, write
+
+__all__ = ["Published", "Publisher", "zone_directory"]
+
+DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
+DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
+SMALL_ZONE = 1000  # pieces; a smaller zone may lose as many as it likes
+IP4_SPACE = 2**32
+WHOLE, NONE = "whole", "none"
+
+
+@dataclass(slots=True, frozen=True)
+class Published:
+    zone: str
+    serial: int
+    whole: bool  # a base; else a delta
+    pieces: int  # of the file written
+    bytes: int
+    seconds: float
+
+
+def zone_directory(data_dir: Path, zone: str) -> Path:
+    return data_dir / "zones" / zone
+
+
+class Publisher:
+    """Publishes one zone from a store. Remembers what it last looked at, so that asking again is cheap."""
+
+    def __init__(self, store: Store, zone: ZoneDef, data_dir: Path) -> None:
+        self.store, self.zone = store, zone
+        self.directory = zone_directory(data_dir, zone.name)
+        self.looked = -1  # journal number up to which nothing concerns this zone
+        self.served: ServedZone | None = None
+        self.pointer_stat: tuple[int, int] | None = None
+
+    def publish(self, exempt: Exemptions, now: int, force: bool = False) -> Published | None:
+        """Bring the snapshot up to the store; None where nothing changed. `force` builds the whole zone and passes
+        the size check. Raises PublishRefused, SnapshotError or StoreError; what was served stays."""
+        seq = self.store.change_seq()
+        if seq == self.looked and not force and self.unmoved():
+            return None
+        started = time.monotonic()
+        with self.locked():
+            served = self.current()
+            plan, changes = self.plan(served, force)
+            done = None
+            if plan != NONE:
+                whole = plan == WHOLE or served is None
+                done = self.write(served, None if whole else changes, exempt, seq, now, force, started)
+        self.looked = seq
+        return done
+
+    def plan(self, served: ServedZone | None, force: bool) -> tuple[str, list[Change]]:
+        """Whether nothing, a delta or the whole zone is due."""
+        if served is None or force or served.base.info["store"] != self.store.identity():
+            return WHOLE, []
+        if served.zone.model_dump() != self.zone.model_dump():
+            return WHOLE, []
+        room = max(DELTA_FLOOR, size_of(served.base) // DELTA_SHARE)
+        room -= size_of(served.delta) if served.delta else 0
+        changes = self.store.changes_since(self.zone.name, served.seq, max(room, 0) + 1)
+        ours = [change for change in changes if kind(change.subject) == self.zone.kind]
+        if not ours:
+            return NONE, []
+        return (WHOLE if len(changes) > room else "delta"), ours
+
+    def write(
+        self,
+        served: ServedZone | None,
+        changes: Sequence[Change] | None,
+        exempt: Exemptions,
+        seq: int,
+        now: int,
+        force: bool,
+        started: float,
+    ) -> Published:
+        serial = next_serial(served, now)
+        if changes is None or served is None:
+            arrays, answers, count = build_base(self.store, self.zone, exempt)
+            path, base = self.directory / f"{serial}.base", f"{serial}.base"
+        else:
+            arrays, answers, count = build_delta(
+                self.store, self.zone, exempt, served, (change.subject for change in changes)
+            )
+            path, base = self.directory / f"{serial}.delta", served.base.path.name
+        size = write(path, self.meta(served, answers, changes is None, serial, seq, now), arrays)
+        try:
+            pointer = Pointer(self.directory, base, None if changes is None else path.name, serial)
+            new = pointer.open()
+            check(new, served, arrays, force)
+        except (PublishRefused, SnapshotError):
+            path.unlink(missing_ok=True)
+            raise
+        self.swap(pointer)
+        self.served, self.pointer_stat = new, self.stat()
+        self.sweep_files(served)
+        return Published(self.zone.name, serial, changes is None, count, size, time.monotonic() - started)
+
+    def meta(
+        self, served: ServedZone | None, answers: Answers, whole: bool, serial: int, seq: int, now: int
+    ) -> dict[str, Any]:
+        return {
+            "zone": self.zone.model_dump(mode="json", by_alias=True),
+            "serial": serial,
+            "seq": seq,
+            "store": self.store.identity(),
+            "made_at": now,
+            "answers": answers.lists(),
+            "base": serial if whole or served is None else served.base.info["serial"],
+        }
+
+    # files
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise SnapshotError(f"{self.directory}: cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def stat(self) -> tuple[int, int] | None:
+        try:
+            found = (self.directory / CURRENT).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def unmoved(self) -> bool:
+        """The pointer is still the one we know: no other process published."""
+        return self.pointer_stat is not None and self.stat() == self.pointer_stat
+
+    def current(self) -> ServedZone | None:
+        """What is published; None where nothing is, or nothing that can be used: then the whole zone is due."""
+        if self.served is not None and self.unmoved():
+            return self.served
+        try:
+            pointer = read_pointer(self.directory)
+            self.served = pointer.open() if pointer else None
+        except SnapshotError:
+            self.served = None
+        self.pointer_stat = self.stat()
+        return self.served
+
+    def swap(self, pointer: Pointer) -> None:
+        """Put the new pointer in the old one's place, both synced: after a crash it is the old or the new one."""
+        aside = self.directory / (CURRENT + ".part")
+        content = orjson.dumps({"base": pointer.base, "delta": pointer.delta, "serial": pointer.serial})
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(self.directory / CURRENT)
+            descriptor = os.open(self.directory, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise SnapshotError(
+                f"{self.directory}: cannot be written ({error.strerror}); the old zone stays"
+            ) from error
+
+    def sweep_files(self, before: ServedZone | None) -> None:
+        """Remove the files that neither this publish nor the one before names: slow readers finish on those."""
+        keep = {file.path for zone in (self.served, before) if zone for file in (zone.base, zone.delta) if file}
+        for path in self.directory.iterdir():
+            if path.suffix in (".base", ".delta") and path not in keep:
+                path.unlink(missing_ok=True)
+
+
+def next_serial(served: ServedZone | None, now: int) -> int:
+    """Seconds of the clock where they rise, else one more: RFC 1982 arithmetic holds for either."""
+    before = served.serial if served else 0
+    return now & 0xFFFFFFFF if 0 < ((now - before) & 0xFFFFFFFF) < 2**31 else (before + 1) & 0xFFFFFFFF or 1
+
+
+def size_of(file: Mapped | None) -> int:
+    return len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + len(file.nhash) if file else 0
+
+
+def check(new: ServedZone, old: ServedZone | None, arrays: Arrays, force: bool) -> None:
+    """What must hold before anyone is answered from it. Raises PublishRefused."""
+    zone = new.zone
+    if zone.kind == "domain":
+        if new.lookup_name([b"test"]) <= 0 or new.lookup_name([b"invalid"]) != 0:
+            raise PublishRefused(f"zone {zone.name}: the test names do not answer right; nothing was published")
+    else:
+        check_addresses(new)
+    if force or new.delta:
+        return
+    cover = len(arrays["v4one"]) + len(arrays["v4low"]) + int((arrays["v4high"] - arrays["v4low"]).sum(dtype=np.uint64))
+    if cover > zone.checks.max_cover * IP4_SPACE:
+        raise PublishRefused(
+            f"zone {zone.name}: would list {cover / IP4_SPACE:.0%} of all IPv4 addresses, more than "
+            f"checks.max_cover allows ({zone.checks.max_cover:.0%})"
+        )
+    before, after = size_of(old.base) if old else 0, size_of(new.base)
+    if before >= SMALL_ZONE and after < before * (1 - zone.checks.max_drop):
+        raise PublishRefused(
+            f"zone {zone.name}: {after:,} pieces where there were {before:,}; if that is meant, "
+            f"run `dnsbl zone build {zone.name} --force`"
+        )
+
+
+def check_addresses(new: ServedZone) -> None:
+    points = test_points(new.zone)
+    right = all(new.lookup4(point) > 0 and new.lookup6(0xFFFF << 32 | point) > 0 for point in points)
+    if not right or new.lookup4(0x7F000001) or new.lookup6(0xFFFF << 32 | 0x7F000001):
+        raise PublishRefused(f"zone {new.zone.name}: the test points do not answer right; nothing was published")
+    for subject in NEVER_LIST:
+        first, last = bounds(subject)
+        if subject[:1] == b"6" or first == 127 << 24:  # the test points stand there
+            continue
+        if new.any4(first, last):
+            raise PublishRefused(f"zone {new.zone.name}: would list {text(subject)}, which is never listed")

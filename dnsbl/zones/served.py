@@ -1,0 +1,230 @@
+"""A zone as it is served: a base snapshot and perhaps a delta over it, asked in microseconds."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import xxhash
+
+from ..config import ZoneDef
+from ..errors import SnapshotError
+from .snapshot import EMPTY_NAME, GONE, HOLE, Mapped
+from .view import EMPTY, NOTHING
+
+__all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer"]
+
+CURRENT = "current"  # the file that names the snapshot files in use
+NO_ANSWER = -1  # this layer says nothing; the one below may
+
+
+class Layer:
+    """Ranges of one address family in one file: singles and ranges, each with an answer id."""
+
+    __slots__ = ("high", "low", "one", "one_answer", "range_answer")
+
+    def __init__(self, file: Mapped, family: str) -> None:
+        self.one: memoryview = getattr(file, f"{family}one")
+        self.one_answer: memoryview = getattr(file, f"{family}onea")
+        self.low: memoryview = getattr(file, f"{family}low")
+        self.high: memoryview = getattr(file, f"{family}high")
+        self.range_answer: memoryview = getattr(file, f"{family}a")
+
+    def lookup(self, number: int) -> int:
+        place = bisect_left(self.one, number)
+        if place < len(self.one) and self.one[place] == number:
+            answer: int = self.one_answer[place]
+            return answer
+        place = bisect_right(self.low, number) - 1
+        if place >= 0 and self.high[place] >= number:
+            return self.range_answer[place]
+        return NO_ANSWER
+
+    def within(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """(first, last, answer) of the pieces that touch first..last, cut to it; singles, then ranges."""
+        one, answers = self.one, self.one_answer
+        for place in range(bisect_left(one, first), bisect_right(one, last)):
+            yield one[place], one[place], answers[place]
+        place = max(bisect_right(self.low, first) - 1, 0)
+        while place < len(self.low) and self.low[place] <= last:
+            if self.high[place] >= first:
+                yield max(self.low[place], first), min(self.high[place], last), self.range_answer[place]
+            place += 1
+
+    def touches(self, first: int, last: int) -> bool:
+        place = bisect_left(self.one, first)
+        if place < len(self.one) and self.one[place] <= last:
+            return True
+        place = bisect_right(self.low, last) - 1
+        return place >= 0 and self.high[place] >= first
+
+
+class ServedZone:
+    """`ZoneView` over mapped files. Immutable; a new publish makes a new one."""
+
+    def __init__(self, base: Mapped, delta: Mapped | None = None) -> None:
+        self.base, self.delta = base, delta
+        newest = (delta or base).info
+        self.zone = ZoneDef.model_validate(newest["zone"])
+        self.serial: int = newest["serial"]
+        self.seq: int = newest["seq"]
+        self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
+        files = [delta, base] if delta else [base]
+        self.layers4 = [Layer(file, "v4") for file in files]
+        self.layers6 = [Layer(file, "v6") for file in files]
+        self.deep = files[0] if len(files[0].v6d) else None  # the newest file has all of them
+
+    def lookup4(self, address: int) -> int:
+        for layer in self.layers4:
+            answer = layer.lookup(address)
+            if answer != NO_ANSWER:
+                return answer
+        return NOTHING
+
+    def lookup6(self, address: int) -> int:
+        upper = address >> 64
+        if self.deep is not None:
+            answer = deep_lookup(self.deep, upper, address & 0xFFFFFFFFFFFFFFFF)
+            if answer != NO_ANSWER:
+                return answer
+        for layer in self.layers6:
+            answer = layer.lookup(upper)
+            if answer != NO_ANSWER:
+                return answer
+        return NOTHING
+
+    def any4(self, first: int, last: int, wanted: bytes | None = None) -> bool:
+        return any_of(self.layers4, first, last, wanted)
+
+    def any6(self, first: int, last: int, wanted: bytes | None = None) -> bool:
+        upper_first, upper_last = first >> 64, last >> 64
+        if self.deep is not None and any(
+            answer and (wanted is None or wanted[answer]) for answer in deep_within(self.deep, first, last)
+        ):
+            return True
+        if upper_first == upper_last and self.deep is not None and is_deep(self.deep, upper_first):
+            return False  # the pieces inside are all there is of this /64
+        return any_of(self.layers6, upper_first, upper_last, wanted)
+
+    def lookup_name(self, labels: list[bytes]) -> int:
+        answer, empty = NOTHING, False
+        name = b""
+        for label in labels:
+            name = name + b"." + label if name else label
+            value = self.name_value(name)
+            empty = value == EMPTY_NAME
+            if value < EMPTY_NAME and value != NO_ANSWER:
+                answer = value
+            elif value == HOLE:
+                answer = NOTHING
+        return answer or (EMPTY if empty else NOTHING)
+
+    def name_value(self, name: bytes) -> int:
+        """What the newest layer that knows it says of exactly this name (text from the top label)."""
+        hashed = xxhash.xxh3_64_intdigest(name)
+        for file in (self.delta, self.base):
+            if file is not None:
+                value = find_name(file, hashed, name)
+                if value != NO_ANSWER:
+                    return NO_ANSWER if value == GONE else value
+        return NO_ANSWER
+
+
+def any_of(layers: list[Layer], first: int, last: int, wanted: bytes | None) -> bool:
+    """Whether the layers together list anything of first..last; the first layer covers the second."""
+    if len(layers) == 1:
+        if wanted is None:
+            return layers[0].touches(first, last)
+        return any(wanted[answer] for _, _, answer in layers[0].within(first, last))
+    over, under = layers
+    above = sorted(over.within(first, last))
+    if any(answer and (wanted is None or wanted[answer]) for _, _, answer in above):
+        return True
+    if not above and wanted is None:
+        return under.touches(first, last)
+    return any(
+        (wanted is None or wanted[answer]) and not hidden(above, low, high)
+        for low, high, answer in under.within(first, last)
+    )
+
+
+def hidden(above: list[tuple[int, int, int]], low: int, high: int) -> bool:
+    """Whether pieces cover all of low..high."""
+    place = max(bisect_right(above, (low, 1 << 129, 0)) - 1, 0)
+    while low <= high and place < len(above):
+        first, last, _ = above[place]
+        if first > low:
+            return False
+        low = max(low, last + 1)
+        place += 1
+    return low > high
+
+
+def deep_lookup(file: Mapped, upper: int, lower: int) -> int:
+    place = bisect_left(file.v6d, upper)
+    if place >= len(file.v6d) or file.v6d[place] != upper:
+        return NO_ANSWER
+    while place < len(file.v6d) and file.v6d[place] == upper:
+        if file.v6dlow[place] <= lower <= file.v6dhigh[place]:
+            return file.v6da[place]
+        place += 1
+    return NOTHING
+
+
+def is_deep(file: Mapped, upper: int) -> bool:
+    place = bisect_left(file.v6d, upper)
+    return place < len(file.v6d) and file.v6d[place] == upper
+
+
+def deep_within(file: Mapped, first: int, last: int) -> Iterator[int]:
+    """The answers of the pieces inside single /64s that touch first..last."""
+    place = bisect_left(file.v6d, first >> 64)
+    while place < len(file.v6d) and file.v6d[place] <= last >> 64:
+        low = file.v6d[place] << 64 | file.v6dlow[place]
+        high = file.v6d[place] << 64 | file.v6dhigh[place]
+        if low <= last and high >= first:
+            yield file.v6da[place]
+        place += 1
+
+
+def find_name(file: Mapped, hashed: int, name: bytes) -> int:
+    hashes = file.nhash
+    place = bisect_left(hashes, hashed)
+    while place < len(hashes) and hashes[place] == hashed:
+        if file.names[file.noff[place] : file.noff[place + 1]] == name:
+            return file.nval[place]
+        place += 1
+    return NO_ANSWER
+
+
+class Pointer:
+    """What `current` says: the files in use. Read anew whenever the file is another one."""
+
+    def __init__(self, directory: Path, base: str, delta: str | None, serial: int) -> None:
+        self.directory, self.base, self.delta, self.serial = directory, base, delta, serial
+
+    def open(self) -> ServedZone:
+        """Map and verify. Raises SnapshotError."""
+        base = Mapped(self.directory / self.base)
+        delta = Mapped(self.directory / self.delta) if self.delta else None
+        if delta and delta.info["base"] != base.info["serial"]:
+            raise SnapshotError(f"{delta.path}: made for another base; build the zone again")
+        return ServedZone(base, delta)
+
+
+def read_pointer(directory: Path) -> Pointer | None:
+    """The pointer of a zone's directory; None where nothing was ever published. Raises SnapshotError."""
+    try:
+        said = orjson.loads((directory / CURRENT).read_bytes())
+        names = [said["base"], said["delta"]]
+        if not isinstance(names[0], str) or not isinstance(names[1], str | None) or "/" in "".join(filter(None, names)):
+            raise SnapshotError(f"{directory / CURRENT}: names no files of its own; build the zone again")
+        return Pointer(directory, said["base"], said["delta"], int(said["serial"]))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SnapshotError(f"{directory / CURRENT}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"{directory / CURRENT}: not readable as a pointer; build the zone again") from error
