@@ -277,7 +277,7 @@ class FeedDef(Model):
     exempt: bool = False  # a warning list: its subjects may not be listed
     trust: Share = 0.5
     family: str = ""  # feeds that copy one another count once; default: the feed's name
-    period: Seconds = 86_400
+    period: Annotated[Seconds, Field(ge=60)] = 86_400
     lifetime: Seconds = 90 * 86_400  # how long an entry that left is remembered
     licence: str
     terms: str = ""
@@ -286,7 +286,7 @@ class FeedDef(Model):
     min_entries: int = Field(default=1, ge=0)  # fewer is a broken feed
     max_change: float = Field(default=0.4, gt=0)  # a change of the number of entries beyond this share is quarantined
     max_bytes: int = Field(default=64 * 2**20, gt=0, le=2**30)
-    timeout: Seconds = 60
+    timeout: Annotated[Seconds, Field(ge=1)] = 60
     private: bool = False  # may be fetched from private addresses
     widest4: int = Field(default=8, ge=1, le=32)  # networks wider than this prefix are refused
     widest6: int = Field(default=19, ge=1, le=128)

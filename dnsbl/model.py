@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["CATEGORIES", "MAX_REJECTS", "OTHER", "Parsed", "Reject", "Report", "category_word"]
 
@@ -46,8 +47,7 @@ class Reject:
     why: str
 
 
-@dataclass(slots=True, frozen=True)
-class Report:
+class Report(NamedTuple):
     """One claim by one source at one time about one subject. The source is known from where it came in."""
 
     subject: bytes  # a key of `subjects`

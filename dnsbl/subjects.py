@@ -236,9 +236,8 @@ def network(key: bytes) -> tuple[int, int, int]:
 
 def bounds(key: bytes) -> tuple[int, int]:
     """First and last address of an ip key, as numbers."""
-    version, first, prefix = network(key)
-    width = 32 if version == 4 else 128
-    return first, first | ((1 << (width - prefix)) - 1)
+    first = int.from_bytes(key[1:-1], "big")
+    return first, first | ((1 << ((32 if key[0] == 0x34 else 128) - key[-1])) - 1)
 
 
 def listing_key(key: bytes) -> bytes:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ZoneDef
-from ..store.contract import Evidence, Source
+from ..store.contract import Evidence, Row, Source
 
 __all__ = ["Claims", "Decided", "Weighing", "decide"]
 
@@ -48,8 +49,9 @@ class Claims:
     held: Bools
 
     @classmethod
-    def of(cls, rows: Sequence[Evidence]) -> Claims:
-        table = np.array(rows, dtype=np.int64).reshape(-1, len(Evidence._fields))
+    def of(cls, rows: Sequence[Row]) -> Claims:
+        """From rows with the fields of `store.Evidence`."""
+        table = np.fromiter(chain.from_iterable(rows), dtype=np.int64).reshape(-1, len(Evidence._fields))
         place, source, category, reporter, hits, _, last_seen, held = table.T
         return cls(place, source, category, np.where(reporter == 0, hits, 1).astype(np.float64), last_seen, held == 1)
 
@@ -214,7 +216,8 @@ def heaviest(subject: Ints, weight: Floats, category: Ints, weighing: Weighing) 
     """The code (a bit) of each subject's heaviest category."""
     order = np.lexsort((weight, subject))
     lasts = np.append(starts(subject[order])[1:], len(order)) - 1
-    return 1 << weighing.code[category[order][lasts]]
+    codes: Ints = 1 << weighing.code[category[order][lasts]]
+    return codes
 
 
 def leaves(grouped: Grouped, weighing: Weighing, listed: Bools, now: int) -> Ints:

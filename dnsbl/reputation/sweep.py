@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ..config import ZoneDef
-from ..store.contract import Evidence, ListingRow, Store
+from ..store.contract import Decision, ListingRow, Store
 from ..subjects import kind
 from .exemptions import Exemptions
 from .score import NEVER, Claims, Decided, Weighing, decide
@@ -55,21 +55,25 @@ def sweep(
 
 
 def settle(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subjects: Sequence[bytes], now: int) -> int:
-    rows = store.evidence(subjects)
+    claims = Claims.of(store.evidence(subjects))
     sources, categories = store.sources(), store.categories()
-    kinds = np.array([kind(subject) for subject in subjects])
-    changes = {}
+    kinds = np.array([kind(subject) for subject in subjects])[claims.place]
+    with_listings = store.zones_listed()
+    decisions = {}
     for zone in zones.values():
         weighing = Weighing.of(zone, sources, categories)
-        before = store.listings_of(zone.name, subjects)
-        was_listed = np.fromiter((subject in before for subject in subjects), dtype=np.bool_, count=len(subjects))
-        claims = forgive(Claims.of(rows), exempt, zone.name, subjects)
-        claims = claims.where(kinds[claims.place] == zone.kind) if len(claims.place) else claims
-        decided = decide(claims, weighing, was_listed, now)
-        changes[zone.name] = differences(zone, exempt, subjects, before, decided, now)
-    for gone in store.zones_listed() - set(zones):  # a zone whose file was removed lists nothing any more
-        changes[gone] = ([], list(store.listings_of(gone, subjects)))
-    return store.decide(now, changes, subjects)
+        before = store.listings_of(zone.name, subjects) if zone.name in with_listings else {}
+        was_listed = np.zeros(len(subjects), dtype=np.bool_)
+        if before:
+            was_listed[:] = [subject in before for subject in subjects]
+        ours = forgive(claims.where(kinds == zone.kind), exempt, zone.name, subjects)
+        decided = decide(ours, weighing, was_listed, now)
+        decisions[zone.name] = differences(zone, exempt, subjects, before, decided, now)
+    for name in with_listings - set(zones):  # a zone whose file was removed lists nothing any more
+        gone = list(store.listings_of(name, subjects))
+        decisions[name] = Decision([], gone, [(subject, "") for subject in gone])
+    store.decide(now, decisions, subjects)
+    return sum(len(decision.journal) for decision in decisions.values())
 
 
 def forgive(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[bytes]) -> Claims:
@@ -87,30 +91,30 @@ def differences(
     before: Mapping[bytes, ListingRow],
     decided: Decided,
     now: int,
-) -> tuple[list[ListingRow], list[bytes]]:
-    """The rows to write, and the subjects that leave."""
+) -> Decision:
+    """What a zone's listings become; rows that stay as they are, are not written."""
+    decision = Decision()
     texts: dict[int, str] = {}
-    written = []
     staying = set()
-    listed = decided.listed
     columns = (decided.places, decided.codes, decided.until, decided.due)
-    for place, codes, until, due in zip(*(column[listed].tolist() for column in columns), strict=True):
+    for place, codes, until, due in zip(*(column[decided.listed].tolist() for column in columns), strict=True):
         subject = subjects[place]
         if exempt_here(zone, exempt, subject):
             continue
-        staying.add(subject)
         old = before.get(subject)
+        if old:
+            staying.add(subject)
         text = texts.get(codes) or texts.setdefault(codes, codes_text(zone, codes))
         row = ListingRow(
-            subject,
-            text,
-            old.since if old else now,
-            None if until == NEVER else until,
-            None if due == NEVER else due,
+            subject, text, old.since if old else now, None if until == NEVER else until, None if due == NEVER else due
         )
         if row != old:
-            written.append(row)
-    return written, [subject for subject in before if subject not in staying]
+            decision.written.append(row)
+            if old is None or old.codes != text:
+                decision.journal.append((subject, text))
+    decision.left = [subject for subject in before if subject not in staying]
+    decision.journal += [(subject, "") for subject in decision.left]
+    return decision
 
 
 def exempt_here(zone: ZoneDef, exempt: Exemptions, subject: bytes) -> bool:
@@ -125,16 +129,3 @@ NOTHING_EXEMPT = Exemptions([], 0)
 
 def codes_text(zone: ZoneDef, bits: int) -> str:
     return " ".join(code.code for number, code in enumerate(zone.codes) if bits >> number & 1)
-
-
-def explain(rows: Sequence[Evidence], zone: ZoneDef, weighing: Weighing, now: int) -> tuple[float, list[float]]:
-    """One subject's score in a zone, and the weight of each row of evidence (0 for other zones' categories)."""
-    if not rows:
-        return 0.0, []
-    claims = Claims.of(rows)
-    ours = weighing.half_life[claims.category] > 0
-    weights = np.zeros(len(rows))
-    if ours.any():
-        weights[ours] = weighing.weight(claims.where(ours), np.full(int(ours.sum()), now))
-    decided = decide(claims, weighing, np.zeros(1, dtype=np.bool_), now)
-    return (float(decided.score[0]) if len(decided.score) else 0.0), weights.tolist()

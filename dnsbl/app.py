@@ -1,0 +1,423 @@
+"""The one place that joins the parts: a store, its zones and feeds, and what is done with them in turn.
+
+    change the store (import, pull, report, allow, delist)  ->  settle: sweep what was touched, publish what changed
+
+The command line and the server both work through an `App`; several may be open on one data directory at once, in
+several processes: the store takes one writer at a time, and a zone one publisher.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from . import clock
+from .config import FeedDef, Settings, ZoneDef
+from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
+from .intake import feeds as pulling
+from .intake import formats
+from .intake.gate import Gate
+from .intake.lists import ListTerms, apply
+from .intake.reports import Intake, looks_like_reports, open_stream, read_reports
+from .model import Report
+from .reputation.explain import ZoneView, explain
+from .reputation.sweep import ExemptionCache, sweep
+from .special import never_listed
+from .store import Exemption, FeedState, Source, SqliteStore, open_store
+from .subjects import kind, listing_key, parse, text
+from .zones.publish import Published, Publisher, zone_directory
+from .zones.served import ServedZone, read_pointer
+
+__all__ = ["App", "Progress"]
+
+log = logging.getLogger("dnsbl")
+
+MAX_LIST = 512 * 2**20  # bytes of an imported list, unpacked
+IMPORT_TRUST = 0.9
+OPERATOR = "operator"
+OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
+REPORTS_AT_ONCE = 250_000
+HEAD = 64 * 1024
+Progress = Callable[[str, int], None]  # what is being done, and how much of it more
+
+
+def quiet(_what: str, _more: int) -> None:
+    """No progress is shown."""
+
+
+class App:
+    """Everything but the servers. A constructor stores; `open` acts; `close` undoes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.settling = threading.Lock()
+
+    def open(self) -> App:
+        self.store: SqliteStore = open_store(self.settings.config)
+        self.exemptions = ExemptionCache(self.store)
+        self.publishers = self.make_publishers()
+        return self
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> App:
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def zones(self) -> Mapping[str, ZoneDef]:
+        return self.settings.zones
+
+    @property
+    def feeds(self) -> Mapping[str, FeedDef]:
+        return self.settings.feeds
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.config.data_dir
+
+    def make_publishers(self) -> dict[str, Publisher]:
+        return {name: Publisher(self.store, zone, self.data_dir) for name, zone in self.zones.items()}
+
+    def replace(self, settings: Settings) -> None:
+        """Other zones and feeds from now on; the data directory stays."""
+        with self.settling:
+            self.settings = settings
+            self.publishers = self.make_publishers()
+        self.reconcile()
+
+    # settling
+
+    def reconcile(self) -> None:
+        """Decide everything anew where the rules are others than those the listings were decided by; and let go what
+        feeds that are off or gone still hold."""
+        enabled = {name for name, feed in self.feeds.items() if feed.enabled}
+        for source in self.store.sources().values():
+            if source.kind == "feed" and source.name not in enabled:
+                entry = self.store.replace_entries(source.id, {}, {}, "other", clock.now())
+                self.store.replace_exemptions(source.name, [], "", clock.now())
+                if entry.left:
+                    log.warning("feed %s is off: its %d entries decay from now on", source.name, entry.left)
+                    self.store.put_feed_state(FeedState(source.name, "off"))
+        rules = {name: zone.model_dump(mode="json") for name, zone in self.zones.items()}
+        sources = {s.name: (s.trust, s.family) for s in self.store.sources().values()}
+        digest = sha256(orjson.dumps([rules, sources], option=orjson.OPT_SORT_KEYS)).hexdigest()
+        if digest != self.store.meta("rules"):
+            self.store.touch_all()
+            self.store.set_meta("rules", digest)
+
+    def settle(self, progress: Progress = quiet, force: Iterable[str] = ()) -> list[Published]:
+        """Sweep, and publish every zone that changed. A zone that cannot be published does not stop the others; the
+        first refusal is raised when all had their turn."""
+        forced = set(force)
+        refusals: list[DnsblError] = []
+        done = []
+        with self.settling:
+            now = clock.now()
+            sweep(self.store, self.zones, self.exemptions, now, lambda more: progress("deciding", more))
+            exempt = self.exemptions.get(now)
+            for name, publisher in self.publishers.items():
+                try:
+                    published = publisher.publish(exempt, now, force=name in forced)
+                except (PublishRefused, SnapshotError) as error:
+                    refusals.append(error)
+                    continue
+                if published:
+                    done.append(published)
+                    progress(f"zone {name} published", 1)
+        if refusals:
+            raise refusals[0]
+        return done
+
+    # in
+
+    def exempt_reason(self) -> Callable[[bytes], str | None]:
+        """The gate's question, answered from the exemptions as they are now. Removals do not keep reports out."""
+        exempt = self.exemptions.get(clock.now())
+
+        def reason(subject: bytes) -> str | None:
+            subject = listing_key(subject)
+            if never_listed(subject):
+                return "special-purpose range or name (RFC 6890, RFC 6761): never listed"
+            if not exempt.covers(subject):
+                return None
+            found = [e for e in exempt.why(subject) if e.origin != "removal" and not e.zone]
+            return f"exempt: {found[0].reason}" if found else None
+
+        return reason
+
+    def gate(
+        self, words: Mapping[str, str] | None = None, category: str = "spam", widest: tuple[int, int] | None = None
+    ) -> Gate:
+        options = {"widest": widest} if widest else {}
+        return Gate(self.exempt_reason(), clock.now(), words, category, **options)
+
+    def import_file(
+        self,
+        file: IO[bytes],
+        name: str,
+        format: str | None,
+        category: str,
+        trust: float | None,
+        words: Mapping[str, str],
+        accept: bool = False,
+        progress: Progress = quiet,
+    ) -> dict[str, Any]:
+        """A list or a file of reports, taken and settled. Raises IntakeError, Quarantined, StoreError."""
+        self.reconcile()
+        stream = open_stream(file)
+        head = stream.peek(HEAD)[:HEAD] if hasattr(stream, "peek") else b""
+        reports = format == "reports" or (format is None and looks_like_reports(head))
+        source = self.import_source(name, trust)
+        if reports:
+            result = self.import_reports(stream, source, category, words, progress)
+        else:
+            result = self.import_list(stream, source, format, category, words, accept, head)
+        self.settle(progress)
+        return result
+
+    def import_source(self, name: str, trust: float | None) -> Source:
+        before = next((s for s in self.store.sources().values() if s.name == name), None)
+        source = self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
+        if before and (before.trust, before.family) != (source.trust, source.family):
+            self.reconcile()
+        return source
+
+    def import_reports(
+        self, stream: IO[bytes], source: Source, category: str, words: Mapping[str, str], progress: Progress
+    ) -> dict[str, Any]:
+        intake = Intake()
+        batch: list[Report] = []
+
+        def flush() -> None:
+            taken = self.store.take_reports(source.id, batch)
+            intake.taken += taken.taken
+            intake.repeated += taken.repeated
+            progress("reports", len(batch))
+            batch.clear()
+
+        for report in read_reports(stream, self.gate(words, category), intake):
+            batch.append(report)
+            if len(batch) >= REPORTS_AT_ONCE:
+                flush()
+        flush()
+        return {"kind": "reports", **intake.as_json()}
+
+    def import_list(
+        self,
+        stream: IO[bytes],
+        source: Source,
+        format: str | None,
+        category: str,
+        words: Mapping[str, str],
+        accept: bool,
+        head: bytes,
+    ) -> dict[str, Any]:
+        data = read_all(stream)
+        name = source.name
+        state = self.store.feed_states().get(name) or FeedState(name)
+        terms = ListTerms(format or formats.sniff(data or head), category, words, always=accept)
+        exempt = formats.FORMATS[terms.format].exempt if terms.format in formats.FORMATS else False
+        limits = terms.limits.accepting() if accept else terms.limits
+        terms = ListTerms(terms.format, category, words, limits=limits, exempt=exempt, reason=name, always=accept)
+        outcome = apply(self.store, name, source, data, terms, state, clock.now())
+        return {"kind": "exemptions" if exempt else "list", "format": terms.format, **outcome.as_json()}
+
+    async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:
+        """Pull one feed into the store. The caller settles."""
+        contact = self.settings.config.web.public_url
+        return await pulling.pull(
+            self.store, feed, self.data_dir / "quarantine", clock.now(), accept=accept, contact=contact
+        )
+
+    def report(self, subject: str, category: str, source: str) -> Report:
+        """One report by an operator, settled. Raises IntakeError where it is refused."""
+        made = self.gate(category=category, widest=OPERATOR_WIDEST).report(subject, category)
+        if isinstance(made, str):
+            raise IntakeError(f"{subject}: {made}")
+        where = self.store.source(source, OPERATOR, trust=1.0, keep=True)
+        self.store.take_reports(where.id, [made])
+        self.store.audit(clock.now(), OPERATOR, "report", text(made.subject), category)
+        self.settle()
+        return made
+
+    # exemptions
+
+    def allow(self, subject: str, reason: str, until: int | None, zone: str = "") -> None:
+        key = parse(subject)
+        now = clock.now()
+        self.store.add_exemption(Exemption(key, reason, OPERATOR, zone, now, until))
+        self.store.audit(now, OPERATOR, "allow", text(key), reason)
+        self.settle()
+
+    def disallow(self, subject: str) -> int:
+        key = parse(subject)
+        count = self.store.remove_exemption(key)
+        if not count:
+            raise IntakeError(f"{text(key)} is not on the allow-list; `dnsbl allow list` shows what is")
+        self.store.audit(clock.now(), OPERATOR, "disallow", text(key), "")
+        self.settle()
+        return count
+
+    def delist(self, subject: str, zone: str, reason: str) -> list[str]:
+        """Take a subject off: exempt for the zone's grace, and what was reported before does not count again."""
+        key = listing_key(parse(subject))
+        zones = [self.zone(zone)] if zone else [z for z in self.zones.values() if z.kind == kind(key)]
+        now = clock.now()
+        for each in zones:
+            until = now + each.removal.grace
+            self.store.add_exemption(Exemption(key, reason, "removal", each.name, now, until))
+        self.store.audit(now, OPERATOR, "delist", text(key), reason)
+        self.settle()
+        return [each.name for each in zones]
+
+    # out
+
+    def zone(self, name: str) -> ZoneDef:
+        zone = self.zones.get(name)
+        if zone is None:
+            raise IntakeError(f"no zone {name!r}; there are {', '.join(self.zones)}")
+        return zone
+
+    def served(self, name: str) -> ServedZone:
+        """A zone as it was last published. Raises SnapshotError."""
+        pointer = read_pointer(zone_directory(self.data_dir, name))
+        if pointer is None:
+            raise SnapshotError(f"zone {name} was never built; run `dnsbl zone build {name}`")
+        return pointer.open()
+
+    def check(self, subject: str) -> dict[str, Any]:
+        """Everything about one subject. Raises SubjectError."""
+        try:
+            key = parse(subject)
+        except SubjectError as error:
+            raise SubjectError(f"{subject[:100]!r}: {error}") from None
+        now = clock.now()
+        exempt = self.exemptions.get(now)
+        views = explain(self.store, self.zones, exempt, key, now)
+        return {
+            "subject": text(key),
+            "kind": kind(key),
+            "zones": [self.zone_json(view, key) for view in views],
+            "exemptions": [
+                {
+                    "subject": text(e.subject),
+                    "reason": e.reason,
+                    "origin": e.origin,
+                    "zone": e.zone or None,
+                    "since": clock.rfc3339(e.since or None),
+                    "until": clock.rfc3339(e.until),
+                }
+                for e in exempt.why(listing_key(key))
+            ],
+        }
+
+    def zone_json(self, view: ZoneView, subject: bytes) -> dict[str, Any]:
+        codes = view.codes
+        texts = {code.code: code.text for code in view.zone.codes}
+        untils = [row.until for row in view.listings]
+        return {
+            "zone": view.zone.name,
+            "origin": view.zone.origin,
+            "listed": bool(codes),
+            "codes": codes,
+            "text": [fill(texts[code], text(subject)) for code in codes if texts[code]],
+            "score": round(view.score, 2),
+            "since": clock.rfc3339(min((row.since for row in view.listings), default=None)) if codes else None,
+            "until": clock.rfc3339(None if None in untils else max((u for u in untils if u), default=None))
+            if codes
+            else None,
+            "listings": [text(row.subject) for row in view.listings],
+            "breakdown": [
+                {
+                    "source": line.source,
+                    "category": line.category,
+                    "hits": line.hits,
+                    "reporters": line.reporters,
+                    "first_seen": clock.rfc3339(line.first_seen),
+                    "last_seen": clock.rfc3339(line.last_seen),
+                    "held": line.held,
+                    "weight": round(line.weight, 4),
+                    "subject": text(line.subject),
+                }
+                for line in view.lines
+            ],
+            "dns": self.dns_codes(view.zone.name, subject),
+        }
+
+    def dns_codes(self, zone: str, subject: bytes) -> list[str] | None:
+        """What the published zone answers for a subject now (for a network: its first address); None: not published."""
+        try:
+            served = self.served(zone)
+        except SnapshotError:
+            return None
+        if kind(subject) == "domain":
+            answer = max(served.lookup_name(subject[1:].split(b".")), 0)
+        elif subject[:1] == b"4":
+            answer = served.lookup4(int.from_bytes(subject[1:5], "big"))
+        else:
+            answer = served.lookup6(int.from_bytes(subject[1:17], "big"))
+        return [served.zone.codes[code].code for code in served.answers[answer]]
+
+    def feed_status(self) -> list[dict[str, Any]]:
+        """Every feed that is declared, and every list that was imported, with its health."""
+        states = self.store.feed_states()
+        rows = []
+        for name in sorted({*self.feeds, *states}):
+            feed, state = self.feeds.get(name), states.get(name) or FeedState(name)
+            off = feed is not None and not feed.enabled
+            rows.append(
+                {
+                    "name": name,
+                    "kind": "feed" if feed else "import",
+                    "enabled": not off,
+                    "state": "off" if off else state.state,
+                    "reason": feed.why_off if feed and off else state.reason,
+                    "entries": state.entries,
+                    "checked_at": clock.rfc3339(state.checked_at),
+                    "good_at": clock.rfc3339(state.good_at),
+                    "changed_at": clock.rfc3339(state.changed_at),
+                    "failures": state.failures,
+                    "rejected": state.rejected,
+                    "unmapped": state.unmapped,
+                    "url": feed.url if feed else None,
+                    "category": feed.category if feed else None,
+                    "trust": feed.trust if feed else None,
+                    "licence": feed.licence if feed else None,
+                    "redistribute": feed.redistribute if feed else None,
+                }
+            )
+        return rows
+
+    def rebuild(self, progress: Progress = quiet) -> None:
+        """Derived tables from the primary ones: evidence from reports, listings from that, snapshots from listings."""
+        self.store.rebuild_evidence()
+        progress("evidence", 1)
+        self.store.touch_all()
+        self.settle(progress, force=self.zones)
+
+
+def fill(template: str, subject: str) -> str:
+    """A zone's text with `$` as the subject and `$$` as a dollar."""
+    return "$".join(part.replace("$", subject) for part in template.split("$$"))
+
+
+def read_all(stream: IO[bytes]) -> bytes:
+    try:
+        data = stream.read(MAX_LIST + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise IntakeError(f"the gzip data is cut or damaged ({error}); nothing was taken") from error
+    if len(data) > MAX_LIST:
+        raise IntakeError(f"larger than {MAX_LIST // 2**20} MiB; nothing was taken")
+    return data

@@ -1,0 +1,120 @@
+"""One feed, once: fetched, judged, applied, and its state kept whatever came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import FeedDef
+from ..errors import FetchError, Quarantined
+from ..store.contract import Entry, FeedState, Source, Store
+from . import formats
+from .fetch import Validators, fetch
+from .health import Limits
+from .lists import ListTerms, apply
+
+__all__ = ["Pulled", "feed_source", "next_pull", "pull", "terms_of"]
+
+MAX_BACKOFF = 86_400  # a feed that fails is asked at least once a day
+
+
+@dataclass(slots=True, frozen=True)
+class Pulled:
+    """What came of a pull. `state`: ok, unchanged, failed or quarantined."""
+
+    name: str
+    state: str
+    reason: str
+    entry: Entry
+    seconds: float = 0.0
+
+
+def terms_of(feed: FeedDef, accept: bool = False) -> ListTerms:
+    limits = Limits.from_feed(feed)
+    return ListTerms(
+        format=feed.format,
+        category=feed.category,
+        words=feed.map,
+        options=formats.FormatOptions(
+            columns=feed.columns,
+            delimiter=feed.delimiter,
+            header=feed.header,
+            min_hits=feed.min_hits,
+            widest4=feed.widest4,
+            widest6=feed.widest6,
+        ),
+        limits=limits.accepting() if accept else limits,
+        exempt=feed.exempt,
+        reason=feed.title,
+        always=accept,
+    )
+
+
+async def pull(
+    store: Store, feed: FeedDef, quarantine: Path, now: int, accept: bool = False, contact: str = ""
+) -> Pulled:
+    """Fetch and apply. Nothing is raised for what a feed does wrong: it is in the state and in what is returned."""
+    state = await asyncio.to_thread(lambda: store.feed_states().get(feed.name) or FeedState(feed.name))
+    known = Validators() if accept or not state.digest else Validators(state.etag or None, state.last_modified or None)
+    none = Entry(0, 0, 0, state.entries or 0)
+    try:
+        fetched = await fetch(feed, known, contact=contact)
+    except FetchError as error:
+        state.state, state.reason, state.checked_at = "failed", str(error), now
+        state.failures += 1
+        await asyncio.to_thread(store.put_feed_state, state)
+        return Pulled(feed.name, "failed", str(error), none)
+    state.etag, state.last_modified = fetched.validators.etag or "", fetched.validators.last_modified or ""
+    if fetched.data is None:
+        state.state, state.reason, state.failures = "unchanged", "", 0
+        state.checked_at = state.good_at = now
+        await asyncio.to_thread(store.put_feed_state, state)
+        return Pulled(feed.name, "unchanged", "", none, fetched.seconds)
+    return await asyncio.to_thread(take, store, feed, fetched.data, state, quarantine, now, accept, fetched.seconds)
+
+
+def take(
+    store: Store,
+    feed: FeedDef,
+    data: bytes,
+    state: FeedState,
+    quarantine: Path,
+    now: int,
+    accept: bool,
+    seconds: float,
+) -> Pulled:
+    kept = quarantine / feed.name
+    source = feed_source(store, feed)
+    try:
+        outcome = apply(store, feed.name, source, data, terms_of(feed, accept), state, now)
+    except Quarantined as error:
+        # Validators of content that was not taken would make the next pull say "unchanged".
+        state.etag = state.last_modified = ""
+        store.put_feed_state(state)
+        with contextlib.suppress(OSError):  # the copy is for a person to look at; without it nothing is lost
+            quarantine.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(data)
+        return Pulled(feed.name, "quarantined", str(error), Entry(0, 0, 0, state.entries or 0), seconds)
+    with contextlib.suppress(OSError):
+        kept.unlink(missing_ok=True)
+    return Pulled(feed.name, outcome.state, "", outcome.entry, seconds)
+
+
+def feed_source(store: Store, feed: FeedDef) -> Source:
+    """The feed's source in the store, as its TOML says now."""
+    return store.source(
+        feed.name, "feed", trust=feed.trust, family=feed.family or feed.name, redistribute=feed.redistribute
+    )
+
+
+def next_pull(feed: FeedDef, state: FeedState | None, now: int, jitter: float) -> int:
+    """When to pull next: a period after the last time, twice as late for each failure in a row, at most a day;
+    `jitter` (0..1) spreads feeds over a tenth of their period."""
+    if state is None or state.checked_at is None:
+        return now + int(jitter * min(feed.period / 10, 30))
+    wait = feed.period
+    if state.failures:
+        wait = min(60 * 2 ** min(state.failures, 20), max(feed.period, MAX_BACKOFF))
+    return max(state.checked_at + wait + int(jitter * feed.period / 10), now)

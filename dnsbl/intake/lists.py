@@ -1,0 +1,117 @@
+"""A list's new version into the store: parsed, judged, and only what differs written. Serves feeds and `import`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from ..errors import IntakeError, Quarantined
+from ..model import MAX_REJECTS, OTHER, Parsed, Reject, category_word
+from ..special import never_listed
+from ..store.contract import Entry, FeedState, Source, Store
+from . import formats
+from .health import Limits, judge
+
+__all__ = ["ListTerms", "Outcome", "apply", "read"]
+
+
+@dataclass(slots=True, frozen=True)
+class ListTerms:
+    """How to take a list: what a feed's TOML or the options of `import` say."""
+
+    format: str
+    category: str
+    words: Mapping[str, str] = field(default_factory=dict)
+    options: formats.FormatOptions = field(default_factory=formats.FormatOptions)
+    limits: Limits = field(default_factory=Limits)
+    exempt: bool = False  # a warning list: its subjects become exemptions
+    reason: str = ""  # of those exemptions
+    always: bool = False  # apply even bytes that were applied before
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one version of a list."""
+
+    state: str  # ok or unchanged
+    entry: Entry
+    parsed: Parsed
+    unmapped: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "taken": self.entry.total,
+            "repeated": self.parsed.repeated,
+            "rejected": self.parsed.rejected,
+            "rejects": [{"line": r.line, "why": r.why} for r in self.parsed.rejects],
+            "appeared": self.entry.appeared,
+            "left": self.entry.left,
+            "changed": self.entry.changed,
+            "unmapped": self.unmapped,
+        }
+
+
+def read(data: bytes, terms: ListTerms) -> Parsed:
+    """The bytes as a list, without what is never listed. Raises IntakeError where they are not of their format."""
+    parsed = formats.parse(data, terms.format, terms.options)
+    if not terms.exempt:
+        for subject in [subject for subject in parsed.hits if never_listed(subject)]:
+            del parsed.hits[subject]
+            parsed.rejected += 1
+            if len(parsed.rejects) < MAX_REJECTS:
+                parsed.rejects.append(Reject(0, "special-purpose range (RFC 6890): never listed"))
+    return parsed
+
+
+def apply(
+    store: Store, name: str, source: Source, data: bytes, terms: ListTerms, state: FeedState, now: int
+) -> Outcome:
+    """Take new content for a list and keep its state; the store is not written where nothing differs. Raises
+    Quarantined (or IntakeError) with the reason, which `state` then has; what was there before stays."""
+    digest = xxhash.xxh3_128_hexdigest(data)
+    state.checked_at = now
+    if digest == state.digest and not terms.always:
+        state.state, state.reason, state.failures, state.good_at = "unchanged", "", 0, now
+        store.put_feed_state(state)
+        return Outcome("unchanged", Entry(0, 0, 0, state.entries or 0), Parsed(), dict(state.unmapped))
+    try:
+        parsed = read(data, terms)
+        judge(parsed, state.entries, terms.limits, formats.looks_like_page(data))
+    except IntakeError as error:
+        state.state = "quarantined"
+        state.reason = str(error)
+        state.failures += 1
+        store.put_feed_state(state)
+        raise Quarantined(str(error)) from error
+    categories, unmapped = categorised(parsed, terms)
+    if terms.exempt:
+        entry = store.replace_exemptions(name, parsed.hits, terms.reason or name, now)
+    else:
+        entry = store.replace_entries(source.id, parsed.hits, categories, terms.category, now)
+    state.state, state.reason, state.failures = "ok", "", 0
+    state.digest, state.entries, state.good_at, state.changed_at = digest, len(parsed.hits), now, now
+    state.rejected, state.unmapped = parsed.rejected, unmapped
+    store.put_feed_state(state)
+    return Outcome("ok", entry, parsed, unmapped)
+
+
+def categorised(parsed: Parsed, terms: ListTerms) -> tuple[dict[bytes, str], dict[str, int]]:
+    """The categories of lines that have words of their own, and the words that nobody mapped, counted."""
+    words = {word.lower(): category for word, category in terms.words.items()}
+    known: dict[str, tuple[str, str]] = {}
+    categories: dict[bytes, str] = {}
+    unmapped: dict[str, int] = {}
+    for subject, word in parsed.words.items():
+        if subject not in parsed.hits:
+            continue
+        found = known.get(word)
+        if found is None:
+            found = known[word] = category_word(word, words)
+        categories[subject] = found[0]
+        if found[0] == OTHER and found[1]:
+            unmapped[found[1]] = unmapped.get(found[1], 0) + 1
+    return categories, unmapped

@@ -1,0 +1,73 @@
+"""Partners' keys and posts. A key is a random secret whose hash is kept; a post is JSON or NDJSON of reports."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from ..errors import IntakeError
+from ..model import Report
+from ..store.contract import Key, Source, Store
+from .gate import Gate
+from .reports import Intake, ndjson_line, report_of
+
+__all__ = ["MAX_POST", "PREFIX", "create_key", "find_key", "json_reports", "line_reports"]
+
+PREFIX = "dnsbl_"  # so that a leaked secret can be found by those who scan for them
+MAX_POST = 4 * 2**20  # bytes of one JSON document; NDJSON streams and has no such limit
+SCOPES = ("report", "read")
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a secret. 256 random bits need no slow hash."""
+    return sha256(secret.encode()).digest()
+
+
+def create_key(
+    store: Store, name: str, trust: float, scopes: list[str], now: int, expires: int | None
+) -> tuple[Key, str]:
+    """A new key and its secret, which is shown once and never again."""
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown:
+        raise IntakeError(f"unknown scope {', '.join(unknown)}; known: {', '.join(SCOPES)}")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    source: Source = store.source(name, "partner", trust=trust)
+    return store.add_key(name, digest(secret), source.id, scopes, now, expires), secret
+
+
+def find_key(store: Store, secret: str, now: int) -> Key | None:
+    """The key of a secret; None where there is none, or it is revoked or expired."""
+    key = store.key_by_digest(digest(secret))
+    if key is None or key.revoked is not None or (key.expires is not None and key.expires <= now):
+        return None
+    return key
+
+
+def json_reports(body: bytes, gate: Gate, intake: Intake) -> list[Report]:
+    """Reports of one JSON document: an object, an array of them, or `{"reports": [...]}`. Rejects count from 1.
+    Raises IntakeError where it is not JSON."""
+    try:
+        value: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise IntakeError(f"not JSON: {error}") from error
+    if isinstance(value, dict) and isinstance(value.get("reports"), list):
+        value = value["reports"]
+    found = []
+    for number, item in enumerate(value if isinstance(value, list) else [value], 1):
+        made = report_of(item, gate)
+        if isinstance(made, str):
+            intake.reject(number, made)
+        else:
+            if made.word:
+                intake.unmapped[made.word] = intake.unmapped.get(made.word, 0) + 1
+            found.append(made)
+    return found
+
+
+def line_reports(number: int, line: bytes, gate: Gate, intake: Intake) -> list[Report]:
+    """The report of one NDJSON line, or none."""
+    line = line.strip()
+    return list(ndjson_line(number, line, gate, intake)) if line else []

@@ -1,0 +1,85 @@
+"""Jobs: each enabled feed pulled in its turn, never twice at once, later after failures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from .. import clock
+from ..config import FeedDef
+from ..errors import DnsblError
+from ..store.contract import FeedState
+from .feeds import Pulled, next_pull
+
+__all__ = ["Schedule"]
+
+log = logging.getLogger("dnsbl.jobs")
+AT_ONCE = 2  # pulls at the same time: parsing takes a core
+
+
+class Schedule:
+    """Pulls feeds by `pull`, which applies and settles. Each job names its own next time when it is done."""
+
+    def __init__(
+        self, pull: Callable[[FeedDef], Awaitable[Pulled]], states: Callable[[], Mapping[str, FeedState]]
+    ) -> None:
+        self.pull, self.states = pull, states
+        self.scheduler = AsyncIOScheduler(timezone=UTC)
+        self.turns = asyncio.Semaphore(AT_ONCE)
+        self.feeds: dict[str, FeedDef] = {}
+
+    def start(self, feeds: Mapping[str, FeedDef]) -> None:
+        self.scheduler.start()
+        self.replace(feeds)
+
+    def replace(self, feeds: Mapping[str, FeedDef]) -> None:
+        """Take another set of feeds: those that are new or changed are pulled in their turn, others go on."""
+        wanted = {name: feed for name, feed in feeds.items() if feed.enabled}
+        for name in set(self.feeds) - set(wanted):
+            if self.scheduler.get_job(name):
+                self.scheduler.remove_job(name)
+        states = self.states()
+        for name, feed in wanted.items():
+            if self.feeds.get(name) != feed:
+                self.plan(feed, states.get(name))
+        self.feeds = wanted
+
+    def plan(self, feed: FeedDef, state: FeedState | None) -> None:
+        due = next_pull(feed, state, clock.now(), random.random())  # noqa: S311 - spreads load, guards nothing
+        self.scheduler.add_job(
+            self.run,
+            "date",
+            run_date=datetime.fromtimestamp(due, UTC),
+            args=[feed],
+            id=feed.name,
+            replace_existing=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+
+    def every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
+        """Another job at an interval, never overlapping itself."""
+        self.scheduler.add_job(
+            job, "interval", seconds=seconds, id=name, max_instances=1, coalesce=True, misfire_grace_time=None
+        )
+
+    async def run(self, feed: FeedDef) -> None:
+        try:
+            async with self.turns:
+                pulled = await self.pull(feed)
+        except DnsblError as error:  # the store's trouble, not the feed's
+            log.error("feed %s: %s", feed.name, error)
+        else:
+            level = logging.INFO if pulled.state in ("ok", "unchanged") else logging.WARNING
+            log.log(level, "feed %s: %s %s", feed.name, pulled.state, pulled.reason)
+        if self.feeds.get(feed.name) == feed:
+            self.plan(feed, self.states().get(feed.name))
+
+    def close(self) -> None:
+        if self.scheduler.running:
+            self.scheduler.shutdown(wait=False)

@@ -1,0 +1,55 @@
+"""What is never listed, whatever anyone says: special-purpose addresses and names. And ranges of addresses, asked."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from .subjects import bounds, ip4_key, ip6_key, is_ip
+
+__all__ = ["NEVER_LIST", "Ranges", "never_listed"]
+
+# RFC 6890 and its successors in the IANA special-purpose registries: no mail from the Internet comes from there.
+SPECIAL = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
+    "192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 "
+    "::/128 ::1/128 ::ffff:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 2002::/16 3fff::/20 "
+    "5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8"
+)
+NEVER_LIST = tuple(
+    (ip6_key if ":" in network else ip4_key)(*network.split("/"))
+    if network != "::ffff:0:0/96"
+    else b"6" + bytes(10) + b"\xff\xff" + bytes(4) + b"\x60"  # parsed, it would become 0.0.0.0/0
+    for network in SPECIAL.split()
+)
+
+
+class Ranges:
+    """Networks as merged ranges, by address family."""
+
+    def __init__(self, subjects: Iterable[bytes]) -> None:
+        self.starts: dict[int, list[int]] = {}
+        self.ends: dict[int, list[int]] = {}
+        for family, first, last in sorted((s[0], *bounds(s)) for s in subjects if is_ip(s)):
+            starts, ends = self.starts.setdefault(family, []), self.ends.setdefault(family, [])
+            if ends and first <= ends[-1] + 1:
+                ends[-1] = max(ends[-1], last)
+            else:
+                starts.append(first)
+                ends.append(last)
+
+    def covers(self, subject: bytes) -> bool:
+        first, last = bounds(subject)
+        place = bisect_right(self.starts.get(subject[0], ()), first) - 1
+        return place >= 0 and last <= self.ends[subject[0]][place]
+
+
+SPECIAL_RANGES = Ranges(NEVER_LIST)
+NEVER_NAMES = {b"invalid", b"localhost", b"test"}  # RFC 6761; INVALID is never listed (RFC 5782 section 5)
+
+
+def never_listed(subject: bytes) -> bool:
+    """Whether a subject lies within the ranges that are never listed, whatever anyone says."""
+    if is_ip(subject):
+        return SPECIAL_RANGES.covers(subject)
+    return subject[:1] == b"d" and subject[1:].partition(b".")[0] in NEVER_NAMES
