@@ -8,11 +8,12 @@ Queue:                       touched (subjects whose listings may have changed)
 A crash at any moment leaves the last committed transaction: what was acknowledged is there.
 """
 
-from .contract import Change, Entry, Evidence, Exemption, FeedState, Key, ListingRow, Source, Store, Taken
+from .contract import Change, Decision, Entry, Evidence, Exemption, FeedState, Key, ListingRow, Source, Store, Taken
 from .sqlite import SqliteStore, open_store
 
 __all__ = [
     "Change",
+    "Decision",
     "Entry",
     "Evidence",
     "Exemption",

@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from ..errors import StoreError
 from .schema import migrate
 
-__all__ = ["Base"]
+__all__ = ["Base", "Connection"]
 
 BUSY_SECONDS = 60  # how long a writer waits for another process's transaction
 CACHE_KIB = 128 * 1024  # pages kept in memory by the writer: a bulk import stays in it
@@ -31,6 +31,12 @@ HINTS = {
 }
 
 
+class Connection(sqlite3.Connection):
+    """A connection that remembers which subjects its temporary table `asked` holds."""
+
+    asked: object = None
+
+
 class Base:
     """Connections and transactions. Parts of the store derive from this and share `self`."""
 
@@ -38,7 +44,7 @@ class Base:
         self.path = path
         self.write_lock = threading.RLock()
         self.local = threading.local()
-        self.readers: list[sqlite3.Connection] = []
+        self.readers: list[Connection] = []
         with self.said():
             self.writer = self.connect()
             self.writer.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -47,9 +53,14 @@ class Base:
         self.category_ids = dict(self.writer.execute("SELECT name, id FROM category").fetchall())
         self.category_names = {number: name for name, number in self.category_ids.items()}
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self) -> Connection:
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=Connection,
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(
@@ -64,9 +75,9 @@ class Base:
             self.readers.clear()
 
     @property
-    def reader(self) -> sqlite3.Connection:
+    def reader(self) -> Connection:
         """This thread's own connection for reading."""
-        connection: sqlite3.Connection | None = getattr(self.local, "connection", None)
+        connection: Connection | None = getattr(self.local, "connection", None)
         if connection is None:
             with self.said():
                 connection = self.connect()
@@ -86,7 +97,7 @@ class Base:
             raise StoreError(f"store {self.path}: {hint}") from error
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """One change: all of it, or after an exception nothing. Changes wait for one another here. A change
         within a change is part of it."""
         with self.write_lock, self.said():
@@ -102,7 +113,7 @@ class Base:
                     self.writer.execute("ROLLBACK")
                 raise
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T]) -> T:
         """Do some reading at one moment of the store."""
         reader = self.reader
         with self.said():

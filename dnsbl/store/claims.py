@@ -8,8 +8,8 @@ from itertools import islice
 
 from ..model import OTHER, Report
 from ..subjects import listing_key
-from .base import Base
-from .contract import Entry, Evidence, Source, Taken
+from .base import Base, Connection
+from .contract import Entry, Row, Source, Taken
 from .schema import LISTED_SQL
 
 __all__ = ["ClaimsPart"]
@@ -159,7 +159,7 @@ class ClaimsPart(Base):
 
     # evidence
 
-    def evidence(self, subjects: Sequence[bytes]) -> list[Evidence]:
+    def evidence(self, subjects: Sequence[bytes]) -> list[Row]:
         return self.read(lambda connection: evidence_rows(connection, subjects))
 
 
@@ -229,7 +229,7 @@ def write_entries(
     connection.executemany(TOUCH, [(subject,) for subject in left])
 
 
-def evidence_rows(connection: sqlite3.Connection, subjects: Sequence[bytes]) -> list[Evidence]:
+def evidence_rows(connection: Connection, subjects: Sequence[bytes]) -> list[Row]:
     """Reports folded, then lists' entries, each in a fixed order: sums of floats come out the same every time."""
     ask(connection, subjects)
     rows = connection.execute(
@@ -240,11 +240,14 @@ def evidence_rows(connection: sqlite3.Connection, subjects: Sequence[bytes]) -> 
         "SELECT place, source, category, 0, hits, since, coalesce(gone, since), gone IS NULL FROM asked "
         "CROSS JOIN entry USING (subject) ORDER BY place, source"
     ).fetchall()
-    return list(map(Evidence._make, rows))
+    return rows
 
 
-def ask(connection: sqlite3.Connection, subjects: Sequence[bytes]) -> None:
-    """Put subjects where a query can join them."""
+def ask(connection: Connection, subjects: Sequence[bytes]) -> None:
+    """Put subjects where a query can join them; the same sequence again is there already."""
+    if connection.asked is subjects:
+        return
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, subject BLOB)")
     connection.execute("DELETE FROM asked")
     connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(subjects))
+    connection.asked = subjects

@@ -20,6 +20,7 @@ from ..model import Report
 
 __all__ = [
     "Change",
+    "Decision",
     "Entry",
     "Evidence",
     "Exemption",
@@ -77,12 +78,25 @@ class Evidence(NamedTuple):
     held: int
 
 
+Row = tuple[int, int, int, int, int, int, int, int]  # the fields of Evidence
+
+
 class ListingRow(NamedTuple):
     subject: bytes
     codes: str  # "127.0.0.2 127.0.0.4"
     since: int
     until: int | None  # when it will leave if nothing more is reported; None: a list holds it
     due: int | None  # when it next changes by itself: a code or the whole
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a zone's listings become: rows to write, subjects that leave, and the journal of both: a subject whose
+    codes changed with its new ones, "" for none. A mere new `until` is no change to those who ask."""
+
+    written: list[ListingRow] = field(default_factory=list)
+    left: list[bytes] = field(default_factory=list)
+    journal: list[tuple[bytes, str]] = field(default_factory=list)
 
 
 class Change(NamedTuple):
@@ -178,16 +192,14 @@ class Store(Protocol):
         ...
 
     def touched(self, limit: int) -> list[bytes]: ...
-    def evidence(self, subjects: Sequence[bytes]) -> list[Evidence]:
-        """In a fixed order: reports before entries, each by place in `subjects`, source, category, reporter."""
+    def evidence(self, subjects: Sequence[bytes]) -> list[Row]:
+        """Rows with the fields of `Evidence`, in a fixed order: reports before entries, each by place in `subjects`,
+        source, category, reporter. Plain tuples: there are many."""
         ...
 
     def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]: ...
-    def decide(
-        self, at: int, changes: Mapping[str, tuple[list[ListingRow], list[bytes]]], settled: Sequence[bytes]
-    ) -> int:
-        """Per zone the listings to write and the subjects that leave; `settled` are no longer touched. What changed
-        its codes is written to the audit trail. Returns how many did."""
+    def decide(self, at: int, decisions: Mapping[str, Decision], settled: Sequence[bytes]) -> None:
+        """Per zone what to write; `settled` are no longer touched."""
         ...
 
     def rebuild_evidence(self) -> None: ...
@@ -217,6 +229,8 @@ class Store(Protocol):
     def zones_listed(self) -> set[str]: ...
     def changes_since(self, zone: str, seq: int, limit: int) -> list[Change]: ...
     def change_seq(self) -> int: ...
+    def meta(self, key: str) -> str | None: ...
+    def set_meta(self, key: str, value: str) -> None: ...
     def identity(self) -> str:
         """A random name given when the store was made: snapshots of another store are not a base for deltas."""
         ...

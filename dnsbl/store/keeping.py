@@ -102,6 +102,14 @@ class KeepingPart(Base):
 
     # keeping
 
+    def meta(self, key: str) -> str | None:
+        rows = self.rows("SELECT value FROM meta WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
     def counts(self) -> dict[str, int]:
         return {table: self.rows(f"SELECT count(*) FROM {table}")[0][0] for table in COUNTED}
 

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..subjects import ancestors, inside
-from .base import Base
+from .base import Base, Connection
 from .claims import TOUCH, ask
-from .contract import Change, ListingRow
+from .contract import Change, Decision, ListingRow
 
 __all__ = ["ListingsPart"]
 
@@ -61,7 +61,7 @@ class ListingsPart(Base):
         return [row[0] for row in self.rows("SELECT subject FROM touched ORDER BY subject LIMIT ?", limit)]
 
     def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]:
-        def work(connection: sqlite3.Connection) -> dict[bytes, ListingRow]:
+        def work(connection: Connection) -> dict[bytes, ListingRow]:
             ask(connection, subjects)
             found = connection.execute(
                 "SELECT asked.subject, codes, since, until, due FROM asked "
@@ -72,15 +72,11 @@ class ListingsPart(Base):
 
         return self.read(work)
 
-    def decide(
-        self, at: int, changes: Mapping[str, tuple[list[ListingRow], list[bytes]]], settled: Sequence[bytes]
-    ) -> int:
-        changed = 0
+    def decide(self, at: int, decisions: Mapping[str, Decision], settled: Sequence[bytes]) -> None:
         with self.transaction() as connection:
-            for zone, (written, left) in changes.items():
-                changed += write_listings(connection, at, zone, written, left)
+            for zone, decision in decisions.items():
+                write_listings(connection, at, zone, decision)
             connection.executemany("DELETE FROM touched WHERE subject = ?", ((s,) for s in settled))
-        return changed
 
     # out
 
@@ -139,26 +135,17 @@ class ListingsPart(Base):
         return value
 
 
-def write_listings(
-    connection: sqlite3.Connection, at: int, zone: str, written: list[ListingRow], left: list[bytes]
-) -> int:
-    """Rows and the journal of what changed its codes: a mere new `until` is no change to those who ask."""
-    ask(connection, [row.subject for row in written] + left)
-    before = dict(
-        connection.execute(
-            "SELECT asked.subject, codes FROM asked CROSS JOIN listing "
-            "ON listing.zone = ? AND listing.subject = asked.subject",
-            (zone,),
-        ).fetchall()
-    )
+def write_listings(connection: sqlite3.Connection, at: int, zone: str, decision: Decision) -> None:
     connection.executemany(
         "INSERT INTO listing (zone, subject, codes, since, until, due) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (zone, subject) DO UPDATE SET codes = excluded.codes, since = excluded.since, "
         "until = excluded.until, due = excluded.due",
-        [(zone, *row) for row in written],
+        [(zone, *row) for row in decision.written],
     )
-    connection.executemany("DELETE FROM listing WHERE zone = ? AND subject = ?", [(zone, s) for s in left])
-    journal = [(at, zone, row.subject, row.codes) for row in written if before.get(row.subject) != row.codes]
-    journal += [(at, zone, subject, "") for subject in left if subject in before]
-    connection.executemany("INSERT INTO listing_change (at, zone, subject, codes) VALUES (?, ?, ?, ?)", journal)
-    return len(journal)
+    connection.executemany(
+        "DELETE FROM listing WHERE zone = ? AND subject = ?", [(zone, subject) for subject in decision.left]
+    )
+    connection.executemany(
+        "INSERT INTO listing_change (at, zone, subject, codes) VALUES (?, ?, ?, ?)",
+        [(at, zone, subject, codes) for subject, codes in decision.journal],
+    )

@@ -25,7 +25,8 @@ import orjson
 
 from ..config import ZoneDef
 from ..errors import PublishRefused, SnapshotError
-from ..reputation.exemptions import NEVER_LIST, Exemptions
+from ..reputation.exemptions import Exemptions
+from ..special import NEVER_LIST
 from ..store.contract import Change, Store
 from ..subjects import bounds, kind, text
 from .build import Answers, Arrays, build_base, build_delta, test_points
