@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +24,7 @@ from . import clock
 from .config import FeedDef, Settings, ZoneDef
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
 from .intake import feeds as pulling
-from .intake import formats
+from .intake import formats, partners
 from .intake.gate import Gate
 from .intake.lists import ListTerms, apply
 from .intake.reports import Intake, looks_like_reports, open_stream, read_reports
@@ -31,8 +32,10 @@ from .model import Report
 from .reputation.explain import ZoneView, explain
 from .reputation.sweep import ExemptionCache, sweep
 from .special import never_listed
-from .store import Exemption, FeedState, Source, SqliteStore, open_store
+from .store import Exemption, FeedState, Key, Source, SqliteStore, open_store
 from .subjects import kind, listing_key, parse, text
+from .zones.export import FORMATS as EXPORTS
+from .zones.export import export
 from .zones.publish import Published, Publisher, zone_directory
 from .zones.served import ServedZone, read_pointer
 
@@ -42,6 +45,7 @@ log = logging.getLogger("dnsbl")
 
 MAX_LIST = 512 * 2**20  # bytes of an imported list, unpacked
 IMPORT_TRUST = 0.9
+IMPORT_LIFETIME = 90 * clock.DAY  # as a feed's, where nothing else is said
 OPERATOR = "operator"
 OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
 REPORTS_AT_ONCE = 250_000
@@ -117,9 +121,11 @@ class App:
             self.store.touch_all()
             self.store.set_meta("rules", digest)
 
-    def settle(self, progress: Progress = quiet, force: Iterable[str] = ()) -> list[Published]:
-        """Sweep, and publish every zone that changed. A zone that cannot be published does not stop the others; the
-        first refusal is raised when all had their turn."""
+    def settle(
+        self, progress: Progress = quiet, force: Iterable[str] = (), only: Collection[str] = ()
+    ) -> list[Published]:
+        """Sweep, and publish every zone that changed (or of those named in `only`). A zone that cannot be published
+        does not stop the others; the first refusal is raised when all had their turn."""
         forced = set(force)
         refusals: list[DnsblError] = []
         done = []
@@ -128,6 +134,8 @@ class App:
             sweep(self.store, self.zones, self.exemptions, now, lambda more: progress("deciding", more))
             exempt = self.exemptions.get(now)
             for name, publisher in self.publishers.items():
+                if only and name not in only:
+                    continue
                 try:
                     published = publisher.publish(exempt, now, force=name in forced)
                 except (PublishRefused, SnapshotError) as error:
@@ -252,6 +260,13 @@ class App:
         self.settle()
         return made
 
+    def forget(self) -> None:
+        """Forget what lists dropped longer ago than their lifetime."""
+        now = clock.now()
+        for source in self.store.sources().values():
+            feed = self.feeds.get(source.name)
+            self.store.forget_entries(source.id, now - (feed.lifetime if feed else IMPORT_LIFETIME))
+
     # exemptions
 
     def allow(self, subject: str, reason: str, until: int | None, zone: str = "") -> None:
@@ -310,17 +325,7 @@ class App:
             "subject": text(key),
             "kind": kind(key),
             "zones": [self.zone_json(view, key) for view in views],
-            "exemptions": [
-                {
-                    "subject": text(e.subject),
-                    "reason": e.reason,
-                    "origin": e.origin,
-                    "zone": e.zone or None,
-                    "since": clock.rfc3339(e.since or None),
-                    "until": clock.rfc3339(e.until),
-                }
-                for e in exempt.why(listing_key(key))
-            ],
+            "exemptions": [exemption_json(e) for e in exempt.why(listing_key(key))],
         }
 
     def zone_json(self, view: ZoneView, subject: bytes) -> dict[str, Any]:
@@ -370,6 +375,82 @@ class App:
             answer = served.lookup6(int.from_bytes(subject[1:17], "big"))
         return [served.zone.codes[code].code for code in served.answers[answer]]
 
+    def zone_status(self) -> list[dict[str, Any]]:
+        """Every zone with its size and, once published, its serial."""
+        rows = []
+        for zone in self.zones.values():
+            try:
+                serial = self.served(zone.name).serial
+            except SnapshotError:
+                serial = None
+            rows.append(
+                {
+                    "zone": zone.name,
+                    "origin": zone.origin,
+                    "kind": zone.kind,
+                    "about": zone.about,
+                    "listings": self.store.listing_count(zone.name),
+                    "serial": serial,
+                }
+            )
+        return rows
+
+    def export(self, name: str, format: str, output: Path | None, stdout: IO[bytes]) -> None:
+        """A published zone in another server's format, to a file (complete when it has its name) or a stream."""
+        self.zone(name)
+        if format not in EXPORTS:
+            raise IntakeError(f"no export format {format!r}; there are {', '.join(EXPORTS)}")
+        chunks = export(self.served(name), format)
+        if output is None:
+            for chunk in chunks:
+                stdout.write(chunk)
+            stdout.flush()
+            return
+        aside = output.with_name(output.name + ".part")
+        try:
+            with aside.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(output)
+        except OSError as error:
+            raise DnsblError(f"{output}: cannot be written ({error.strerror})") from error
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def exemption_rows(self, everything: bool) -> list[dict[str, Any]]:
+        """The allow-list; with `everything` warning lists and removals too."""
+        return [exemption_json(e) for e in self.store.exemptions() if everything or e.origin == OPERATOR]
+
+    # keys
+
+    def create_key(self, name: str, trust: float, scopes: list[str], lifetime: int | None) -> dict[str, Any]:
+        now = clock.now()
+        key, secret = partners.create_key(self.store, name, trust, scopes, now, now + lifetime if lifetime else None)
+        self.store.audit(now, OPERATOR, "key create", name, " ".join(scopes))
+        self.reconcile()
+        return {**self.key_json(key), "secret": secret}
+
+    def key_rows(self) -> list[dict[str, Any]]:
+        return [self.key_json(key) for key in self.store.all_keys()]
+
+    def key_json(self, key: Key) -> dict[str, Any]:
+        return {
+            "name": key.name,
+            "scopes": key.scopes,
+            "trust": self.store.sources()[key.source].trust,
+            "created": clock.rfc3339(key.created),
+            "expires": clock.rfc3339(key.expires),
+            "last_used": clock.rfc3339(key.last_used),
+            "revoked": clock.rfc3339(key.revoked),
+        }
+
+    def revoke_key(self, name: str) -> None:
+        if not self.store.revoke_key(name, clock.now()):
+            raise IntakeError(f"no key {name!r} that is not revoked; `dnsbl key list` shows what there is")
+        self.store.audit(clock.now(), OPERATOR, "key revoke", name, "")
+
     def feed_status(self) -> list[dict[str, Any]]:
         """Every feed that is declared, and every list that was imported, with its health."""
         states = self.store.feed_states()
@@ -406,6 +487,17 @@ class App:
         progress("evidence", 1)
         self.store.touch_all()
         self.settle(progress, force=self.zones)
+
+
+def exemption_json(exemption: Exemption) -> dict[str, Any]:
+    return {
+        "subject": text(exemption.subject),
+        "reason": exemption.reason,
+        "origin": exemption.origin,
+        "zone": exemption.zone or None,
+        "since": clock.rfc3339(exemption.since or None),
+        "until": clock.rfc3339(exemption.until),
+    }
 
 
 def fill(template: str, subject: str) -> str:

@@ -1,1 +1,12 @@
-""""""
+"""Answers from snapshots, and from nothing else.
+
+How a packet goes through:
+
+    udp, tcp  sockets: bytes in, bytes out, limits for strangers
+    message   untrusted bytes become a query or an error; a reply becomes bytes
+    answer    the ladder from query to reply
+    served    what a name of a zone stands for
+    records   a zone's records, packed once by dnslib
+
+`server` opens and closes the sockets, `counters` keeps what was asked and what became of it.
+"""

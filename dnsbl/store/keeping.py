@@ -55,7 +55,7 @@ class KeepingPart(Base):
     def add_key(
         self, name: str, digest: bytes, source: int, scopes: list[str], created: int, expires: int | None
     ) -> Key:
-        if any(key.name == name for key in self.keys()):
+        if any(key.name == name for key in self.all_keys()):
             raise StoreError(f"a key named {name!r} exists: choose another name, or revoke it first")
         with self.transaction():
             self.tables.table("key").insert(
@@ -69,13 +69,13 @@ class KeepingPart(Base):
                 },
                 pk="id",
             )
-        return next(key for key in self.keys() if key.name == name)
+        return next(key for key in self.all_keys() if key.name == name)
 
     def key_by_digest(self, digest: bytes) -> Key | None:
         rows = self.rows(f"{KEYS} WHERE digest = ?", digest)
         return key_of(rows[0]) if rows else None
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         return [key_of(row) for row in self.rows(f"{KEYS} ORDER BY id")]
 
     def revoke_key(self, name: str, at: int) -> int:

@@ -1,0 +1,5 @@
+"""`python -m dnsbl` is `dnsbl`."""
+
+from .cli import main
+
+main()

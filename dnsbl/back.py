@@ -1,0 +1,152 @@
+"""The back process: web and jobs, and the loop that settles what they and others brought in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from . import config
+from .app import App
+from .config import FeedDef, parse_listen
+from .errors import ConfigError, DnsblError, StartError
+from .intake.feeds import Pulled
+from .intake.schedule import Schedule
+from .web.app import make_app
+
+__all__ = ["Back"]
+
+log = logging.getLogger("dnsbl")
+
+SETTLE_EVERY = 1.0  # seconds between two looks for what is due, or was brought in by another process
+SETTLE_PAUSE = 0.1  # seconds between two settlings: reports of that time share one publish
+RETRY = (1, 2, 5, 15, 30)  # seconds before settling is tried again after a failure
+FORGET_EVERY = 3600.0
+STOP_WITHIN = 10.0
+
+
+class Back:
+    """Web and jobs over one `App`, until SIGTERM, SIGINT or the end of the front."""
+
+    def __init__(self, app: App, roles: Sequence[str], path: Path | None, child: bool) -> None:
+        self.app, self.roles, self.path, self.child = app, roles, path, child
+        self.stopping = asyncio.Event()
+        self.work = asyncio.Event()
+        self.runner: web.AppRunner | None = None
+        self.schedule = Schedule(self.pull, app.store.feed_states)
+        self.on_published: Callable[..., None] = lambda _: None
+
+    async def run(self, ready: Callable[[Back], None]) -> None:
+        """Serve; `ready` is called once everything is up. Raises StartError or StoreError."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()))
+        if "web" in self.roles:
+            await self.start_web()
+        tasks = []
+        try:
+            await self.first_settle()
+            tasks.append(loop.create_task(self.settle_loop()))
+            if self.child:
+                tasks.append(loop.create_task(self.watch_front()))
+            if "jobs" in self.roles:
+                self.schedule.start(self.app.feeds)
+                self.schedule.every(FORGET_EVERY, self.forget, "forget")
+            ready(self)
+            await self.stopping.wait()
+        finally:
+            self.schedule.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self.runner:
+                await self.runner.cleanup()
+
+    async def start_web(self) -> None:
+        host, port = parse_listen(self.app.settings.config.web.listen)
+        self.runner = web.AppRunner(make_app(self), access_log=None, shutdown_timeout=STOP_WITHIN)
+        await self.runner.setup()
+        try:
+            await web.TCPSite(self.runner, host, port).start()
+        except OSError as error:
+            await self.runner.cleanup()
+            raise StartError(
+                f"cannot listen on {self.app.settings.config.web.listen} (web): {os.strerror(error.errno or 0)}; "
+                "stop the other server, or choose another port in web.listen"
+            ) from error
+
+    async def watch_front(self) -> None:
+        """The front holds the other end of stdin; when it is gone, so are we."""
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        await reader.read()
+        self.stopping.set()
+
+    # settling
+
+    def submitted(self) -> None:
+        """Something came in: settle soon."""
+        self.work.set()
+
+    async def first_settle(self) -> None:
+        try:
+            await asyncio.to_thread(self.app.reconcile)
+            self.count(await asyncio.to_thread(self.app.settle))
+        except DnsblError as error:
+            log.error("%s", error)
+
+    async def settle_loop(self) -> None:
+        failures = 0
+        said = ""
+        while True:
+            try:
+                async with asyncio.timeout(SETTLE_EVERY):
+                    await self.work.wait()
+            except TimeoutError:
+                pass
+            self.work.clear()
+            try:
+                self.count(await asyncio.to_thread(self.app.settle))
+                failures, said = 0, ""
+            except DnsblError as error:
+                if str(error) != said:  # said once, not every second
+                    log.error("%s", error)
+                    said = str(error)
+                await asyncio.sleep(RETRY[min(failures, len(RETRY) - 1)])
+                failures += 1
+            await asyncio.sleep(SETTLE_PAUSE)
+
+    def count(self, published: Sequence[object]) -> None:
+        for each in published:
+            self.on_published(each)
+
+    # jobs
+
+    async def pull(self, feed: FeedDef) -> Pulled:
+        pulled = await self.app.pull(feed)
+        if pulled.state == "ok":
+            self.submitted()
+        return pulled
+
+    async def forget(self) -> None:
+        """What lists dropped long ago, beyond their lifetime, is forgotten."""
+        await asyncio.to_thread(self.app.forget)
+
+    async def reload(self) -> None:
+        try:
+            settings = await asyncio.to_thread(config.load, self.path)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                log.error("not reloaded: %s", mistake)
+            return
+        await asyncio.to_thread(self.app.replace, settings)
+        if "jobs" in self.roles:
+            self.schedule.replace(settings.feeds)
+        self.submitted()

@@ -1,0 +1,464 @@
+"""The verbs. No logic here: each opens an `App`, asks it, and prints the answer, with --json for scripts.
+
+Exit codes: 0 done; 1 refused or failed, with one line on stderr saying what and why; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from . import __version__, clock, config, screens
+from .errors import ConfigError, DnsblError, IntakeError
+
+__all__ = ["main"]
+
+ROLES = ("dns", "web", "jobs")
+AT_ONCE = 4  # feeds fetched at the same time by hand
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def main() -> None:
+    """Run a verb; failures are one line and exit code 1."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            click.echo(f"dnsbl: {mistake}", err=True)
+        sys.exit(1)
+    except DnsblError as error:
+        click.echo(f"dnsbl: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has gone: that is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"dnsbl: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
+@click.pass_context
+def cli(context: click.Context, path: Path | None) -> None:
+    """A DNS blocklist: reports and lists in, scores, and answers that mail servers use."""
+    context.obj = path
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Any]:
+    """The application on this configuration's data directory."""
+    from .app import App  # here, so that `version` and `--help` come at once
+
+    logging.basicConfig(format="dnsbl: %(message)s", level=logging.WARNING)
+    with App(settings()) as app:
+        yield app
+
+
+def settings() -> config.Settings:
+    return config.load(click.get_current_context().obj)
+
+
+def emit(as_json: bool, value: Any, show: Callable[[Any], None]) -> None:
+    """Print for people or for scripts."""
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.flush()
+    else:
+        show(value)
+
+
+# serving
+
+
+@cli.command()
+@click.option("--role", "roles", default=",".join(ROLES), show_default=True, help="Which parts to run, by commas.")
+@click.option("--child", is_flag=True, hidden=True)
+@as_json
+def serve(roles: str, child: bool, as_json: bool) -> None:
+    """Run the server: DNS, web and jobs, or the parts named by --role."""
+    from . import serving
+
+    wanted = [role.strip() for role in roles.split(",") if role.strip()]
+    unknown = [role for role in wanted if role not in ROLES]
+    if unknown or not wanted:
+        raise click.UsageError(f"no role {', '.join(unknown) or '(none given)'}; there are {', '.join(ROLES)}")
+    sys.exit(serving.serve(settings(), click.get_current_context().obj, wanted, child, as_json))
+
+
+# subjects
+
+
+@cli.command()
+@click.argument("subject")
+@as_json
+def check(subject: str, as_json: bool) -> None:
+    """Is SUBJECT listed, where, why, and until when; and what DNS answers."""
+    with opened() as app:
+        emit(as_json, app.check(subject), screens.show_check)
+
+
+@cli.command()
+@click.argument("subject")
+@click.option("--category", required=True, help="What it did; see the README for the words.")
+@click.option("--source", default="operator", show_default=True, help="Under whose name.")
+@as_json
+def report(subject: str, category: str, source: str, as_json: bool) -> None:
+    """Report SUBJECT by hand; zones that take the category list it at once."""
+    from .model import CATEGORIES
+
+    if category not in CATEGORIES:
+        raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
+    with opened() as app:
+        made = app.report(subject, category, source)
+        emit(as_json, app.check(subject), lambda value: screens.show_reported(value, made.category))
+
+
+@cli.command()
+@click.argument("subject")
+@click.option("--zone", default="", help="Only from this zone.")
+@click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@as_json
+def delist(subject: str, zone: str, reason: str, as_json: bool) -> None:
+    """Take SUBJECT off: exempt for the zone's grace, earlier reports forgotten."""
+    with opened() as app:
+        zones = app.delist(subject, zone, reason)
+        emit(as_json, {"subject": subject, "zones": zones}, screens.show_delisted)
+
+
+@cli.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--source", required=True, help="Whose list or reports these are.")
+@click.option("--format", "format", default=None, help="A list format of the README, or `reports`; else guessed.")
+@click.option("--category", default="spam", show_default=True, help="What the subjects did, where lines do not say.")
+@click.option("--trust", type=click.FloatRange(0, 1), default=None, help="How far the source is believed (0.9).")
+@click.option("--map", "pairs", multiple=True, metavar="WORD=CATEGORY", help="What the source's own words mean.")
+@click.option("--accept", is_flag=True, help="Take a list though its size differs more than allowed.")
+@as_json
+def import_(
+    file: Any,
+    source: str,
+    format: str | None,
+    category: str,
+    trust: float | None,
+    pairs: tuple[str, ...],
+    accept: bool,
+    as_json: bool,
+) -> None:
+    """Take FILE (or - for standard input): a list, which becomes the source's whole content, or reports."""
+    from .intake.reports import parse_map
+    from .model import CATEGORIES
+
+    if category not in CATEGORIES:
+        raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
+    with opened() as app, screens.progress() as progress:
+        result = app.import_file(file, source, format, category, trust, parse_map(pairs), accept, progress)
+    emit(as_json, result, screens.show_import)
+
+
+# feeds
+
+
+@cli.group()
+def feed() -> None:
+    """Feeds: lists that are pulled."""
+
+
+@feed.command("list")
+@as_json
+def feed_list(as_json: bool) -> None:
+    """The catalogue: what is declared, on or off, and under which terms."""
+    rows = [f.model_dump(mode="json") for f in settings().feeds.values()]
+    emit(as_json, rows, screens.show_feeds)
+
+
+@feed.command("status")
+@as_json
+def feed_status(as_json: bool) -> None:
+    """Health: when each was last pulled, what it has, and why it was not taken."""
+    with opened() as app:
+        emit(as_json, app.feed_status(), screens.show_feed_status)
+
+
+@feed.command("pull")
+@click.argument("names", nargs=-1)
+@click.option("--accept", is_flag=True, help="Take the content though its size differs more than allowed.")
+@as_json
+def feed_pull(names: tuple[str, ...], accept: bool, as_json: bool) -> None:
+    """Pull feeds now: those named, or all that are on."""
+    with opened() as app:
+        unknown = [name for name in names if name not in app.feeds]
+        if unknown:
+            raise IntakeError(f"no feed {', '.join(unknown)}; `dnsbl feed list` shows what there is")
+        if accept and not names:
+            raise click.UsageError("--accept needs the names of the feeds that it is for")
+        feeds = [app.feeds[name] for name in names] or [f for f in app.feeds.values() if f.enabled]
+        app.reconcile()
+        with screens.progress() as progress:
+            pulled = asyncio.run(pull_all(app, feeds, accept, progress))
+            app.settle(progress)
+    rows = [
+        {"name": p.name, "state": p.state, "reason": p.reason, **p.entry._asdict(), "seconds": round(p.seconds, 3)}
+        for p in pulled
+    ]
+    emit(as_json, rows, screens.show_pulled)
+    if any(p.state in ("failed", "quarantined") for p in pulled):
+        sys.exit(1)
+
+
+async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress: Callable[[str, int], None]) -> Any:
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(feed: config.FeedDef) -> Any:
+        async with turns:
+            pulled = await app.pull(feed, accept)
+            progress(f"feed {feed.name}", 1)
+            return pulled
+
+    return await asyncio.gather(*(one(feed) for feed in feeds))
+
+
+@feed.command("test")
+@click.argument("file", type=click.File("rb"))
+@click.option("--format", "format", default=None, help="One of the formats; else guessed.")
+@as_json
+def feed_test(file: Any, format: str | None, as_json: bool) -> None:
+    """Parse FILE and show what would be taken, without storing anything."""
+    from .intake import formats
+    from .intake.lists import ListTerms, read
+
+    data = file.read()
+    name = format or formats.sniff(data)
+    parsed = read(data, ListTerms(name, "spam"))
+    value = {
+        "format": name,
+        "taken": len(parsed.hits),
+        "repeated": parsed.repeated,
+        "rejected": parsed.rejected,
+        "rejects": [{"line": r.line, "why": r.why} for r in parsed.rejects],
+    }
+    emit(as_json, value, screens.show_import)
+
+
+# zones
+
+
+@cli.group()
+def zone() -> None:
+    """Zones: what DNS answers from."""
+
+
+@zone.command("list")
+@as_json
+def zone_list(as_json: bool) -> None:
+    """Each zone's origin, size and serial."""
+    with opened() as app:
+        emit(as_json, app.zone_status(), screens.show_zones)
+
+
+@zone.command("build")
+@click.argument("names", nargs=-1)
+@click.option("--force", is_flag=True, help="Build whole, and publish though the size check would refuse.")
+@as_json
+def zone_build(names: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """Bring snapshots up to the store: all zones, or those named."""
+    with opened() as app:
+        for name in names:
+            app.zone(name)
+        app.reconcile()
+        with screens.progress() as progress:
+            done = app.settle(progress, force=(names or list(app.zones)) if force else (), only=names)
+        rows = [
+            {"zone": p.zone, "serial": p.serial, "whole": p.whole, "pieces": p.pieces, "seconds": round(p.seconds, 3)}
+            for p in done
+        ]
+    emit(as_json, rows, screens.show_built)
+
+
+@zone.command("export")
+@click.argument("name")
+@click.option("--format", "format", required=True, help="rbldnsd or bind.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else standard output.")
+def zone_export(name: str, format: str, output: Path | None) -> None:
+    """Write a published zone for another server."""
+    with opened() as app:
+        app.export(name, format, output, sys.stdout.buffer)
+
+
+# exemptions
+
+
+@cli.group()
+def allow() -> None:
+    """The allow-list: who is never listed."""
+
+
+@allow.command("add")
+@click.argument("subject")
+@click.option("--reason", required=True, help="Why; shown to those who ask.")
+@click.option("--for", "period", default=None, help="For how long, as 30d; else for ever.")
+@click.option("--zone", default="", help="Only in this zone.")
+@as_json
+def allow_add(subject: str, reason: str, period: str | None, zone: str, as_json: bool) -> None:
+    """Exempt SUBJECT and everything in it; what is listed of it leaves."""
+    try:
+        until = clock.now() + clock.duration(period) if period else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with opened() as app:
+        if zone:
+            app.zone(zone)
+        app.allow(subject, reason, until, zone)
+    emit(as_json, {"subject": subject, "reason": reason, "until": clock.rfc3339(until)}, screens.show_allowed)
+
+
+@allow.command("remove")
+@click.argument("subject")
+@as_json
+def allow_remove(subject: str, as_json: bool) -> None:
+    """Take SUBJECT off the allow-list; evidence counts again."""
+    with opened() as app:
+        app.disallow(subject)
+    emit(as_json, {"subject": subject, "removed": True}, lambda _: click.echo(f"{subject} may be listed again"))
+
+
+@allow.command("list")
+@click.option("--all", "everything", is_flag=True, help="Warning lists and removals too.")
+@as_json
+def allow_list(everything: bool, as_json: bool) -> None:
+    """Who is exempt, why, and until when."""
+    with opened() as app:
+        emit(as_json, app.exemption_rows(everything), screens.show_exemptions)
+
+
+# keys
+
+
+@cli.group()
+def key() -> None:
+    """API keys of partners."""
+
+
+@key.command("create")
+@click.argument("name")
+@click.option("--trust", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="How far it is believed.")
+@click.option("--scope", "scopes", multiple=True, default=("report", "read"), show_default=True)
+@click.option("--for", "period", default=None, help="For how long, as 365d; else until revoked.")
+@as_json
+def key_create(name: str, trust: float, scopes: tuple[str, ...], period: str | None, as_json: bool) -> None:
+    """Make a key for partner NAME. The secret is shown once."""
+    try:
+        lifetime = clock.duration(period) if period else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with opened() as app:
+        emit(as_json, app.create_key(name, trust, list(scopes), lifetime), screens.show_key)
+
+
+@key.command("list")
+@as_json
+def key_list(as_json: bool) -> None:
+    """Keys, their scopes and last use; never their secrets."""
+    with opened() as app:
+        emit(as_json, app.key_rows(), screens.show_keys)
+
+
+@key.command("revoke")
+@click.argument("name")
+@as_json
+def key_revoke(name: str, as_json: bool) -> None:
+    """End a key now. What it reported stays; lower its trust to take that back."""
+    with opened() as app:
+        app.revoke_key(name)
+    emit(as_json, {"name": name, "revoked": True}, lambda _: click.echo(f"key {name} is revoked"))
+
+
+# keeping
+
+
+@cli.group()
+def store() -> None:
+    """The store: check, copy, rebuild."""
+
+
+@store.command("check")
+@as_json
+def store_check(as_json: bool) -> None:
+    """Verify pages, references, and that derived tables follow from their reports."""
+    with opened() as app:
+        wrong = app.store.check()
+        value = {"clean": not wrong, "wrong": wrong, "counts": app.store.counts() if not wrong else {}}
+        emit(as_json, value, screens.show_store)
+    if wrong:
+        sys.exit(1)
+
+
+@store.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@as_json
+def store_backup(file: Path, as_json: bool) -> None:
+    """Copy the store to FILE while it is in use."""
+    with opened() as app:
+        app.store.backup(file)
+    emit(as_json, {"file": str(file)}, lambda _: click.echo(f"copied to {file}"))
+
+
+@store.command("rebuild")
+@as_json
+def store_rebuild(as_json: bool) -> None:
+    """Make evidence, listings and snapshots again from what was claimed."""
+    with opened() as app, screens.progress() as progress:
+        app.rebuild(progress)
+        counts = app.store.counts()
+    emit(
+        as_json,
+        counts,
+        lambda _: click.echo(f"rebuilt: {counts['evidence']:,} evidence, {counts['listing']:,} listings"),
+    )
+
+
+@cli.group("config")
+def config_group() -> None:
+    """The configuration."""
+
+
+@config_group.command("check")
+@as_json
+def config_check(as_json: bool) -> None:
+    """Read everything and name every mistake."""
+    try:
+        found = settings()
+    except ConfigError as error:
+        if not as_json:
+            raise
+        emit(True, {"good": False, "mistakes": error.mistakes}, lambda _: None)
+        sys.exit(1)
+    value = {"good": True, "mistakes": [], "zones": list(found.zones), "feeds": list(found.feeds)}
+    emit(as_json, value, lambda _: click.echo(f"good: {len(found.zones)} zones, {len(found.feeds)} feeds"))
+
+
+@cli.command()
+@as_json
+def version(as_json: bool) -> None:
+    """Version, and whether the native path answers."""
+    value = {"version": __version__, "native": False, "why": "the native path is not built yet; Python answers"}
+    emit(as_json, value, lambda v: click.echo(f"dnsbl {v['version']}\nnative: no ({v['why']})"))

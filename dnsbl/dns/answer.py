@@ -1,0 +1,165 @@
+"""Queries in, replies out: what an authoritative server for blocklists says, without I/O and without a clock.
+
+A query goes down a ladder of early returns: broken, not supported, another class, not our zone, a transfer, the origin,
+a name below it. Each rung is a method that says which rule it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..config import DnsConfig
+from ..zones.view import EMPTY, NOTHING, ZoneView
+from . import message, records
+from .counters import Counters
+from .message import Ede, Qclass, Qtype, Query, Rcode, Transport
+from .served import Served
+
+__all__ = ["Answerer"]
+
+MAX_IDENTITY = 128  # octets of the server's identity sent: with the longest name it still fits 512
+VERSION_NAMES = ((b"version", b"bind"), (b"version", b"server"))
+IDENTITY_NAMES = ((b"id", b"server"), (b"hostname", b"bind"))  # RFC 4892 section 2
+TRANSFERS = (Qtype.AXFR, Qtype.IXFR)
+WHY = {Rcode.NOTIMP: Ede.NOT_SUPPORTED}
+
+
+class Zones:
+    """All zones served at one moment; replaced as a whole."""
+
+    def __init__(self, views: Iterable[ZoneView]) -> None:
+        served = [Served(view) for view in views]
+        self.by_labels = {zone.labels: zone for zone in served}
+        self.depths = sorted({zone.depth for zone in served}, reverse=True)
+
+    def find(self, labels: list[bytes]) -> Served | None:
+        """The zone with the longest origin that the name ends in."""
+        for depth in self.depths:
+            if zone := self.by_labels.get(tuple(labels[-depth:])):
+                return zone
+        return None
+
+
+class Answerer:
+    """Answers from a set of zones that can be replaced at any time: a query sees the old set or the new one."""
+
+    def __init__(
+        self, zones: Mapping[str, ZoneView] | Iterable[ZoneView], settings: DnsConfig, counters: Counters | None = None
+    ) -> None:
+        self.counters = counters if counters is not None else Counters()
+        self.udp_size = settings.udp_size
+        self.version = settings.version.encode("utf-8")
+        self.identity = settings.nsid.encode("utf-8")[:MAX_IDENTITY]
+        self.plain_opt = message.opt_record(self.udp_size)
+        self.replace(zones)
+
+    def replace(self, zones: Mapping[str, ZoneView] | Iterable[ZoneView]) -> None:
+        """Answer from these zones, and only these, from the next query on."""
+        self.zones = Zones(zones.values() if isinstance(zones, Mapping) else zones)
+
+    def reply(self, wire: bytes, transport: Transport) -> bytes | None:
+        """The reply to one message, or None for silence."""
+        query = message.parse(wire)
+        if query is None:
+            if len(wire) < message.HEADER_SIZE:
+                self.counters.malformed += 1
+            else:
+                self.counters.silent += 1
+            return None
+        limit = message.MAX_TCP if transport == "tcp" else message.udp_limit(query, self.udp_size)
+        zone, reply = self.answer(query, limit)
+        self.count(query, zone, reply, transport)
+        return reply
+
+    def count(self, query: Query, zone: Served | None, reply: bytes, transport: Transport) -> None:
+        rcode = query.rcode or reply[3] & 0xF
+        if rcode == Rcode.FORMERR:
+            self.counters.malformed += 1
+        if reply[2] & 0x02:  # TC
+            self.counters.truncated += 1
+        self.counters.reply(zone.name if zone else "", query.qtype, rcode, transport)
+
+    def answer(self, query: Query, limit: int) -> tuple[Served | None, bytes]:
+        """The ladder: the zone a query fell into, if any, and the reply."""
+        if query.rcode:
+            return None, self.error(query, query.rcode, limit, WHY.get(Rcode(query.rcode)))
+        if query.qtype == Qtype.OPT:  # RFC 6891 section 6.1.1: no data anywhere, so nothing to ask for
+            return None, self.error(query, Rcode.FORMERR, limit)
+        if query.qclass == Qclass.CH:
+            return None, self.chaos(query, limit)
+        zones = self.zones
+        if query.qclass != Qclass.IN:
+            return None, self.error(query, Rcode.REFUSED, limit, Ede.NOT_AUTHORITATIVE)
+        if not zones.by_labels:
+            return None, self.error(query, Rcode.SERVFAIL, limit, Ede.NOT_READY)
+        zone = zones.find(query.labels)
+        if zone is None:
+            return None, self.error(query, Rcode.REFUSED, limit, Ede.NOT_AUTHORITATIVE)
+        if query.qtype in TRANSFERS:
+            return zone, self.error(query, Rcode.REFUSED, limit, Ede.PROHIBITED)
+        if len(query.labels) == zone.depth:
+            return zone, self.at_origin(query, zone, limit)
+        return zone, self.below(query, zone, limit)
+
+    def at_origin(self, query: Query, zone: Served, limit: int) -> bytes:
+        """ANY is answered with one record set (RFC 8482 section 4.1), here SOA."""
+        found = zone.apex.get(Qtype.SOA if query.qtype == Qtype.ANY else query.qtype)
+        if found is None:
+            return self.negative(query, zone, Rcode.NOERROR, limit)
+        return self.positive(query, found, limit)
+
+    def below(self, query: Query, zone: Served, limit: int) -> bytes:
+        """A name that may be listed: A says so, TXT says why, ANY is A (RFC 8482), and other types, known or not, have
+        no records (RFC 3597, RFC 8906 section 3.1.2)."""
+        found = zone.find(query.labels[: -zone.depth])
+        table, answer, _ = found
+        if answer == NOTHING:
+            return self.negative(query, zone, Rcode.NXDOMAIN, limit)
+        if answer == EMPTY:  # RFC 8020: something is below
+            return self.negative(query, zone, Rcode.NOERROR, limit)
+        if query.qtype in (Qtype.A, Qtype.ANY):
+            return self.positive(query, table.addresses[answer], limit)
+        if query.qtype == Qtype.TXT:
+            texts = zone.text_set(found)
+            if texts[0]:
+                return self.positive(query, texts, limit)
+        return self.negative(query, zone, Rcode.NOERROR, limit)
+
+    def positive(self, query: Query, found: records.RecordSet, limit: int) -> bytes:
+        """A positive answer."""
+        count, sections = found
+        if len(sections) > message.MAX_TCP - message.MAX_UDP_PLAIN:
+            # Only texts that no message can hold come here; TC would send the client from UDP to TCP for nothing.
+            return self.error(query, Rcode.SERVFAIL, limit)
+        return message.build(query, Rcode.NOERROR, limit, self.opt(query), count, 0, sections, True)
+
+    def negative(self, query: Query, zone: Served, rcode: int, limit: int) -> bytes:
+        """NXDOMAIN or NODATA, with the SOA by which it may be remembered (RFC 2308 section 3). Its owner is the origin:
+        a pointer to where it stands in the question."""
+        owner = 0xC000 | message.HEADER_SIZE + query.name_size - zone.origin_size
+        sections = owner.to_bytes(2, "big") + zone.soa
+        return message.build(query, rcode, limit, self.opt(query), 0, 1, sections, True)
+
+    def error(self, query: Query, rcode: int, limit: int, why: Ede | None = None) -> bytes:
+        return message.build(query, rcode, limit, self.opt(query, rcode, why))
+
+    def opt(self, query: Query, rcode: int = 0, why: Ede | None = None) -> bytes:
+        """OPT where the query had it (RFC 6891 section 6.1.1); the identity for who asks (RFC 5001 section 2.2)."""
+        if not query.edns:
+            return b""
+        named = query.nsid and self.identity
+        if not (named or why or rcode == Rcode.BADVERS):
+            return self.plain_opt
+        options = message.option(message.OPTION_NSID, self.identity) if named else b""
+        if why:
+            options += message.extended_error(why)
+        return message.opt_record(self.udp_size, rcode, options)
+
+    def chaos(self, query: Query, limit: int) -> bytes:
+        """The server about itself, as TXT of class CH (RFC 4892 section 2): what the operator lets be known."""
+        name = tuple(query.labels)
+        text = self.version if name in VERSION_NAMES else self.identity if name in IDENTITY_NAMES else b""
+        if not text or query.qtype not in (Qtype.TXT, Qtype.ANY):
+            return self.error(query, Rcode.REFUSED, limit, Ede.PROHIBITED)
+        record = records.txt_record(text, 0, Qclass.CH)
+        return message.build(query, Rcode.NOERROR, limit, self.opt(query), 1, 0, record, True)

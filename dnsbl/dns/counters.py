@@ -1,0 +1,53 @@
+"""What was asked and what became of it, for the status page and for metrics.
+
+A count is one dictionary increment. Labels come from closed sets (the zones served, the types in TYPES, the rcodes
+that are ever sent, two transports), so no stranger can make the table grow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .message import Rcode, Transport
+
+__all__ = ["Counters"]
+
+TYPES = {
+    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV", 43: "DS",
+    48: "DNSKEY", 65: "HTTPS", 251: "IXFR", 252: "AXFR", 255: "ANY", 257: "CAA",
+}  # fmt: skip
+OTHER = "other"
+
+
+class Counters:
+    """Counts since the start. Not shared between processes: whoever has several adds their snapshots."""
+
+    def __init__(self) -> None:
+        self.replies: dict[tuple[str, str, int, str], int] = {}  # (zone, type, rcode, transport)
+        self.malformed = 0  # FORMERR, and messages too short to be answered
+        self.silent = 0  # messages that are themselves replies
+        self.truncated = 0  # replies with TC
+        self.dropped = 0  # replies that the system did not take: a full buffer, an impossible address
+        self.failed = 0  # queries lost to an error of ours
+        self.connections = 0  # taken over TCP
+        self.refused = 0  # TCP connections over a limit
+        self.timed_out = 0  # TCP connections closed for silence, a message left unfinished, or replies left unread
+
+    def reply(self, zone: str, qtype: int, rcode: int, transport: Transport) -> None:
+        """Count one reply; `zone` is empty outside the zones served."""
+        key = (zone, TYPES.get(qtype, OTHER), rcode, transport)
+        self.replies[key] = self.replies.get(key, 0) + 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """All counts, fit for JSON: `replies` has a row for each combination that occurred, `by` their sums."""
+        rows = []
+        by: dict[str, dict[str, int]] = {"zone": {}, "qtype": {}, "rcode": {}, "transport": {}}
+        for (zone, qtype, rcode, transport), count in sorted(self.replies.items()):
+            row = {"zone": zone, "qtype": qtype, "rcode": Rcode(rcode).name, "transport": transport}
+            for label, value in row.items():
+                by[label][value] = by[label].get(value, 0) + count
+            rows.append({**row, "count": count})
+        names = (
+            "malformed", "silent", "truncated", "dropped", "failed", "connections", "refused", "timed_out",
+        )  # fmt: skip
+        return {"replies": rows, "by": by, **{name: getattr(self, name) for name in names}}

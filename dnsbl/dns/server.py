@@ -1,0 +1,135 @@
+"""The DNS server: sockets opened before anything is promised, closed in order.
+
+Each address is served over UDP and TCP. Sockets that the caller has bound already (socket activation) are taken
+as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Sequence
+
+from ..config import parse_listen
+from ..errors import StartError
+from .answer import Answerer
+from .counters import Counters
+from .tcp import TcpLimits, TcpServer
+from .udp import Answer, Faults, UdpServer
+
+__all__ = ["DnsServer"]
+
+ANY_PORT_TRIES = 20  # where the system chooses the port: until UDP and TCP can have the same one
+
+WHAT_TO_DO = {
+    errno.EADDRINUSE: "the port is in use; stop the other server, or choose another port in dns.listen",
+    errno.EACCES: "permission denied; ports below 1024 are for root or CAP_NET_BIND_SERVICE (the units in systemd/ "
+    "have it), or choose a port such as 5300 in dns.listen",
+    errno.EADDRNOTAVAIL: "this machine has no such address; correct dns.listen, or wait until the network is up",
+    errno.EAFNOSUPPORT: "this machine does not speak this family of addresses; take it out of dns.listen",
+}
+
+
+class DnsServer:
+    """Serves an answerer on addresses ("127.0.0.1:5300", "[::1]:5300") and on sockets that are already bound."""
+
+    def __init__(
+        self, answerer: Answerer, listen: Sequence[str] = (), sockets: Sequence[socket.socket] = (),
+        counters: Counters | None = None, limits: TcpLimits | None = None, answer: Answer | None = None,
+    ) -> None:  # fmt: skip
+        self.answer = answer or answerer.reply
+        self.listen = listen
+        self.sockets = list(sockets)
+        self.counters = counters if counters is not None else answerer.counters
+        self.limits = limits
+        self.udp: list[UdpServer] = []
+        self.tcp: list[TcpServer] = []
+        self.addresses: list[tuple[str, int]] = []  # what is served, once started
+
+    async def start(self) -> None:
+        """Open every socket, then answer on all of them. Raises StartError, with nothing left open."""
+        faults = Faults(self.counters)
+        addresses = [parse_listen(text) for text in self.listen]
+        opened = list(self.sockets)
+        try:
+            for host, port in addresses:
+                opened += open_pair(host, port)
+            for sock in opened:
+                await self.serve(sock, faults)
+        except StartError:
+            await self.close()
+            for sock in opened:
+                sock.close()
+            raise
+
+    async def serve(self, sock: socket.socket, faults: Faults) -> None:
+        host, port = sock.getsockname()[:2]
+        if sock.type == socket.SOCK_DGRAM:
+            udp = UdpServer(sock, self.answer, self.counters, faults)
+            udp.start()
+            self.udp.append(udp)
+        else:
+            tcp = TcpServer(sock, self.answer, self.counters, faults, self.limits)
+            try:
+                await tcp.start()
+            except OSError as error:  # two sockets may bind one port, but not both listen
+                raise cannot("TCP", host, port, error) from error
+            self.tcp.append(tcp)
+        if (host, port) not in self.addresses:
+            self.addresses.append((host, port))
+
+    async def close(self) -> None:
+        """Stop: clients over TCP get the replies to what they have sent."""
+        for udp in self.udp:
+            udp.close()
+        for tcp in self.tcp:
+            await tcp.close()
+        self.udp, self.tcp, self.addresses = [], [], []
+
+
+def open_pair(host: str, port: int) -> list[socket.socket]:
+    """A UDP and a TCP socket on one address; port 0 is any port that is free for both. Raises StartError."""
+    for last in [False] * (ANY_PORT_TRIES if port == 0 else 0) + [True]:
+        udp = open_one("UDP", host, port, bind_udp)
+        try:
+            return [udp, open_one("TCP", host, udp.getsockname()[1], bind_tcp)]
+        except StartError:
+            udp.close()
+            if last:
+                raise
+    raise AssertionError  # the last turn returns or raises
+
+
+def open_one(what: str, host: str, port: int, bind: Callable[[str, int], socket.socket]) -> socket.socket:
+    try:
+        return bind(host, port)
+    except OSError as error:
+        raise cannot(what, host, port, error) from error
+
+
+def cannot(what: str, host: str, port: int, error: OSError) -> StartError:
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    why = WHAT_TO_DO.get(error.errno or 0) or f"{error.strerror or error}; correct dns.listen"
+    return StartError(f"cannot listen on {where} ({what}): {why}")
+
+
+def bind_udp(host: str, port: int) -> socket.socket:
+    return bound(host, port, socket.SOCK_DGRAM)
+
+
+def bind_tcp(host: str, port: int) -> socket.socket:
+    return bound(host, port, socket.SOCK_STREAM)
+
+
+def bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(family, kind))
+        if family == socket.AF_INET6:  # [::] is IPv6 alone, so that 0.0.0.0 can stand beside it
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:  # a restart need not wait for old connections to be forgotten
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        undo.pop_all()
+        return sock

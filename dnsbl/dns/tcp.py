@@ -1,0 +1,238 @@
+"""DNS over TCP (RFC 7766): length and message, as many as the client likes to send, on one connection.
+
+A connection is a small machine:
+
+    reading  -- a message is whole --> answering -- written --> reading
+    answering -- the client does not read --> choked -- it reads again --> answering, else aborted
+    answering -- a turn's worth is done --> yielding -- next turn of the loop --> answering
+    reading  -- silent, or a message unfinished, for too long --> closed
+
+Untrusted: everything the client sends, and how slowly it sends and reads. Reading stops while replies wait to be read
+or others have their turn, so the buffer holds part of a message and one read (asyncio's 256 KiB) at most; and each
+state but answering ends by a timer. Replies go out in the order of the queries: each takes microseconds, so there
+is nothing to overtake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from .counters import Counters
+from .udp import Answer, Faults
+
+__all__ = ["TcpLimits", "TcpServer"]
+
+LENGTH_SIZE = 2  # RFC 1035 section 4.2.2
+BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TcpLimits:
+    """What one client may take (RFC 7766 section 6.2.2 and 6.2.3)."""
+
+    connections: int = 1000  # in all
+    per_network: int = 50  # from one /24 or /64
+    turn: int = 32  # queries answered in one go: then others have their turn
+    unread: int = 65_536  # octets of replies that wait for the client: above, it is choked
+    idle: float = 10.0  # seconds from one whole message to the next; parts of one do not extend it (6.2.3)
+    drain: float = 10.0  # seconds that a choked client has to read
+    close: float = 5.0  # seconds that clients have to take their last replies when the server stops
+
+
+class TcpServer:
+    """Answers on a bound TCP socket, which it owns from `start` to `close`."""
+
+    def __init__(
+        self, sock: socket.socket, answer: Answer, counters: Counters,
+        faults: Faults | None = None, limits: TcpLimits | None = None,
+    ) -> None:  # fmt: skip
+        self.sock = sock
+        self.answer = answer
+        self.counters = counters
+        self.faults = faults or Faults(counters)
+        self.limits = limits or TcpLimits()
+        self.connections: set[Connection] = set()
+        self.networks: Counter[str] = Counter()
+        self.empty = asyncio.Event()  # set while no connection is open
+        self.empty.set()
+
+    async def start(self) -> None:
+        """Listen, and take part in the running loop."""
+        self.sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self.server = await loop.create_server(lambda: Connection(self), sock=self.sock, backlog=BACKLOG)
+
+    async def close(self) -> None:
+        """Stop listening, let every client have the replies to what it has sent, then close."""
+        self.server.close()
+        for connection in list(self.connections):
+            connection.finish()
+        try:
+            async with asyncio.timeout(self.limits.close):
+                await self.empty.wait()
+        except TimeoutError:
+            for connection in list(self.connections):
+                connection.transport.abort()
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether there is room for one more, and for one more from its network."""
+        if len(self.connections) >= self.limits.connections:
+            return False
+        if self.networks[connection.network] >= self.limits.per_network:
+            return False
+        self.connections.add(connection)
+        self.networks[connection.network] += 1
+        self.empty.clear()
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        if connection not in self.connections:
+            return
+        self.connections.remove(connection)
+        self.networks[connection.network] -= 1
+        if not self.networks[connection.network]:
+            del self.networks[connection.network]
+        if not self.connections:
+            self.empty.set()
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: TcpServer) -> None:
+        self.server = server
+        self.loop = asyncio.get_running_loop()
+        self.network = ""
+        self.buffer = bytearray()
+        self.choked = False  # replies wait for the client to read
+        self.yielding = False  # more to answer, in the next turn
+        self.ending = False  # nothing more will be read; close when all is answered
+        self.deadline = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # what create_server gives
+        self.transport = transport
+        self.network = client_network(transport.get_extra_info("peername"))
+        if not self.server.admit(self):
+            self.server.counters.refused += 1
+            transport.abort()
+            return
+        self.server.counters.connections += 1
+        transport.set_write_buffer_limits(high=self.server.limits.unread)
+        self.wait(self.server.limits.idle)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.buffer.clear()
+        self.server.leave(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if not (self.choked or self.yielding):
+            self.work()
+
+    def eof_received(self) -> bool:
+        """The client has asked all it wants; it still reads (RFC 7766 section 6.2.4). True keeps our side open."""
+        self.finish()
+        return True
+
+    def finish(self) -> None:
+        """Answer what is here, then close."""
+        self.ending = True
+        self.transport.pause_reading()
+        if not (self.choked or self.yielding):
+            self.work()
+
+    def work(self) -> None:
+        """Answer whole messages, until there are none, the client is choked, or the turn is over."""
+        self.yielding = False
+        for _ in range(self.server.limits.turn):
+            if self.choked or self.transport.is_closing():
+                return
+            message = self.take()
+            if message is None:
+                self.rest()
+                return
+            self.reply(message)
+        self.yielding = True
+        self.transport.pause_reading()
+        self.loop.call_soon(self.work)
+
+    def take(self) -> bytes | None:
+        """The next whole message of the buffer."""
+        buffer = self.buffer
+        if len(buffer) < LENGTH_SIZE:
+            return None
+        end = LENGTH_SIZE + (buffer[0] << 8 | buffer[1])
+        if len(buffer) < end:
+            return None
+        message = bytes(buffer[LENGTH_SIZE:end])
+        del buffer[:end]
+        return message
+
+    def reply(self, message: bytes) -> None:
+        """Answer one message: length and reply in one write (RFC 7766 section 8)."""
+        self.deadline = self.loop.time() + self.server.limits.idle
+        try:
+            reply = self.server.answer(message, "tcp")
+        except Exception as error:
+            self.server.faults.note(error)
+            self.transport.close()  # this client cannot be served, and would wait for its reply
+            return
+        if reply is None:
+            self.transport.close()  # no query: whoever this is, it does not speak DNS to a server
+            return
+        self.transport.write(len(reply).to_bytes(LENGTH_SIZE, "big") + reply)
+
+    def rest(self) -> None:
+        """Nothing whole is left: read on, or be done."""
+        if self.ending:
+            self.transport.close()
+        else:
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not take its replies: answer no more until it does."""
+        self.choked = True
+        self.transport.pause_reading()
+        self.wait(self.server.limits.drain)
+
+    def resume_writing(self) -> None:
+        self.choked = False
+        self.wait(self.server.limits.idle)
+        if not self.yielding:
+            self.work()
+
+    def wait(self, seconds: float) -> None:
+        """Give the client this long, from now."""
+        self.deadline = self.loop.time() + seconds
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self.loop.call_at(self.deadline, self.too_long)
+
+    def too_long(self) -> None:
+        """The timer rang: whole messages may have moved the deadline since it was set."""
+        if self.loop.time() < self.deadline:
+            self.timer = self.loop.call_at(self.deadline, self.too_long)
+            return
+        self.server.counters.timed_out += 1
+        if self.choked or self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+
+def client_network(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
+    """The network that shares a limit: a /24, or in IPv6 a /64. A client that has left already has no address."""
+    if peer is None:
+        return ""
+    address = ip_address(peer[0].partition("%")[0])
+    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))

@@ -1,0 +1,222 @@
+"""The front process: answers DNS from snapshots, and keeps the back process (web, jobs) running beside it.
+
+What the back does, its store, its feeds, its web side, may fail, hang or be full: the front answers on from the
+last good snapshots and starts the back again, later after each failure. The two share nothing but files: the
+pointers of zones one way, the counters in `data_dir/run/` the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import orjson
+
+from . import config, sdnotify
+from .config import Settings
+from .dns.answer import Answerer
+from .dns.counters import Counters
+from .dns.server import DnsServer
+from .errors import ConfigError, SnapshotError, StartError
+from .zones.publish import zone_directory
+from .zones.served import CURRENT, ServedZone, read_pointer
+
+__all__ = ["Front", "Snapshots"]
+
+log = logging.getLogger("dnsbl.dns")
+
+LOOK_EVERY = 0.05  # seconds between two looks at the pointers: part of the time from report to answer
+COUNTERS_EVERY = 1.0
+STOP_WITHIN = 15.0  # seconds the back has to end by itself
+BACKOFF = (1, 2, 5, 15, 60)  # seconds before the back is started again
+EXIT_START = 3  # the back cannot start and will not by itself: a port in use, a wrong configuration
+MAX_LINE = 1 << 20
+
+
+class Snapshots:
+    """The zones that are published under a data directory, mapped; looked at again when a pointer is another file."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.known: dict[str, tuple[int, int]] = {}
+        self.views: dict[str, ServedZone] = {}
+
+    def look(self, names: Sequence[str]) -> bool:
+        """Load what is new; True where anything changed. A file that cannot be used leaves the one before."""
+        changed = False
+        for name in set(self.views) - set(names):
+            del self.views[name], self.known[name]
+            changed = True
+        for name in names:
+            directory = zone_directory(self.data_dir, name)
+            try:
+                found = (directory / CURRENT).stat()
+            except OSError:
+                continue
+            mark = (found.st_ino, found.st_mtime_ns)
+            if self.known.get(name) != mark:
+                self.known[name] = mark
+                changed |= self.load(name, directory)
+        return changed
+
+    def load(self, name: str, directory: Path) -> bool:
+        try:
+            pointer = read_pointer(directory)
+            if pointer is None:
+                return False
+            self.views[name] = pointer.open()
+        except SnapshotError as error:
+            has = f"serial {self.views[name].serial} is served on" if name in self.views else "nothing is served"
+            log.error("zone %s: %s; %s", name, error, has)
+            return False
+        return True
+
+
+class Front:
+    """The DNS role, and the back process where `back` says how to start it."""
+
+    def __init__(self, settings: Settings, path: Path | None, back: Sequence[str] = ()) -> None:
+        self.settings, self.path = settings, path
+        self.back_command = list(back)
+        self.snapshots = Snapshots(settings.config.data_dir)
+        self.counters = Counters()
+        self.answerer = Answerer([], settings.config.dns, self.counters)
+        self.stopping = asyncio.Event()
+        self.back: asyncio.subprocess.Process | None = None
+        self.back_says: dict[str, object] = {}
+
+    async def run(self, ready: Callable[[Front], None]) -> None:
+        """Serve until SIGTERM or SIGINT; `ready` is called once all roles are up. Raises StartError."""
+        sockets = sdnotify.listen_sockets("dns")
+        self.look()
+        self.server = DnsServer(self.answerer, () if sockets else self.settings.config.dns.listen, sockets)
+        await self.server.start()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        tasks = [asyncio.create_task(job) for job in (self.watch(), self.write_counters(), self.watchdog())]
+        try:
+            if self.back_command:
+                tasks.append(await self.first_back())
+            self.look()
+            ready(self)
+            sdnotify.notify("READY=1\nSTATUS=answering")
+            await self.stopping.wait()
+        finally:
+            sdnotify.notify("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.stop_back()
+            await self.server.close()
+            self.counters_file.unlink(missing_ok=True)
+
+    # snapshots
+
+    def look(self) -> None:
+        if self.snapshots.look(list(self.settings.zones)):
+            self.answerer.replace(list(self.snapshots.views.values()))
+
+    async def watch(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_EVERY)
+
+    def reload(self) -> None:
+        """SIGHUP: zones and feeds are read again; with a mistake in them everything stays as it is."""
+        try:
+            self.settings = config.load(self.path)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                log.error("not reloaded: %s", mistake)
+            return
+        log.info("configuration read again")
+        self.look()
+        if self.back and self.back.returncode is None:
+            self.back.send_signal(signal.SIGHUP)
+
+    # counters and watchdog
+
+    @property
+    def counters_file(self) -> Path:
+        return self.settings.config.data_dir / "run" / f"dns-{os.getpid()}.json"
+
+    async def write_counters(self) -> None:
+        """Counters for /metrics, which the back serves. A full disk costs the figures, not the answers."""
+        last = b""
+        while True:
+            content = orjson.dumps({"pid": os.getpid(), **self.counters.snapshot()})
+            if content != last:
+                with contextlib.suppress(OSError):
+                    aside = self.counters_file.with_suffix(".part")
+                    aside.parent.mkdir(parents=True, exist_ok=True)
+                    aside.write_bytes(content)
+                    aside.rename(self.counters_file)
+                    last = content
+            await asyncio.sleep(COUNTERS_EVERY)
+
+    async def watchdog(self) -> None:
+        interval = sdnotify.watchdog_interval()
+        while interval:
+            sdnotify.notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    # the back process
+
+    async def first_back(self) -> asyncio.Task[None]:
+        """Start the back and wait until it serves. What it cannot start with at all ends the front too, unless there
+        are snapshots to answer from and the trouble may pass."""
+        code = await self.start_back()
+        if code == EXIT_START or (code is not None and not self.snapshots.views):
+            raise StartError("")  # the back has said why
+        return asyncio.create_task(self.keep_back())
+
+    async def start_back(self) -> int | None:
+        """Start it; None once it serves, else its exit code. It lives no longer than our end of its stdin."""
+        self.back = await asyncio.create_subprocess_exec(
+            *self.back_command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE
+        )
+        assert self.back.stdout is not None
+        line = await self.back.stdout.readline()
+        if not line:
+            return await self.back.wait()
+        self.back_says = orjson.loads(line)
+        return None
+
+    async def keep_back(self) -> None:
+        failures = 0
+        while True:
+            assert self.back is not None
+            started = asyncio.get_running_loop().time()
+            code = await self.back.wait()
+            if asyncio.get_running_loop().time() - started > BACKOFF[-1]:
+                failures = 0
+            wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
+            failures += 1
+            log.error("web and jobs ended (exit %s); DNS answers on, they start again in %d s", code, wait)
+            await asyncio.sleep(wait)
+            await self.start_back()
+
+    async def stop_back(self) -> None:
+        if self.back is None or self.back.returncode is not None:
+            return
+        self.back.terminate()
+        try:
+            await asyncio.wait_for(self.back.wait(), STOP_WITHIN)
+        except TimeoutError:
+            log.warning("web and jobs did not stop within %d s and were ended", STOP_WITHIN)
+            self.back.kill()
+            await self.back.wait()
+
+
+def back_command(path: Path | None, roles: Sequence[str]) -> list[str]:
+    """The command line of the back process: this program again."""
+    where = ["-c", str(path)] if path else []
+    return [sys.executable, "-m", "dnsbl", *where, "serve", "--role", ",".join(roles), "--child"]

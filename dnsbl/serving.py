@@ -1,0 +1,108 @@
+"""`serve`: which processes run which roles, and what is said when they are up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from . import __version__, screens
+from .config import Settings
+from .errors import DnsblError, StartError
+from .front import EXIT_START, Front, back_command
+
+__all__ = ["serve"]
+
+BACK_ROLES = ("web", "jobs")
+
+
+def serve(settings: Settings, path: Path | None, roles: Sequence[str], child: bool, as_json: bool) -> int:
+    """Run roles until told to stop; returns the exit code. DNS and the rest run in two processes."""
+    set_up_logging()
+    behind = [role for role in BACK_ROLES if role in roles]
+    try:
+        if "dns" not in roles:
+            return run_back(settings, path, behind, child, as_json)
+        front = Front(settings, path, back_command(path, behind) if behind else ())
+        asyncio.run(front.run(lambda ready: announce(started(ready, roles), as_json)))
+    except StartError as error:
+        if str(error):
+            click.echo(f"dnsbl: {error}", err=True)
+        return EXIT_START if child else 1
+    except DnsblError as error:
+        click.echo(f"dnsbl: {error}", err=True)
+        return 1
+    return 0
+
+
+def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child: bool, as_json: bool) -> int:
+    from .app import App  # the front does without: it starts sooner and stays small
+    from .back import Back
+
+    with App(settings) as app:
+        value: dict[str, Any] = {
+            "web": settings.config.web.listen if "web" in roles else None,
+            "jobs": "jobs" in roles,
+        }
+
+        def ready(_: Back) -> None:
+            value["zones"] = app.zone_status()
+            if child:
+                sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+                sys.stdout.flush()
+            else:
+                announce({**about(settings), "dns": [], **value}, as_json)
+
+        asyncio.run(Back(app, roles, path, child).run(ready))
+    return 0
+
+
+def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
+    """What runs now, for the start screen."""
+    zones = front.back_says.get("zones") or [
+        {"zone": name, "origin": view.zone.origin, "kind": view.zone.kind, "serial": view.serial, "listings": None}
+        for name, view in front.snapshots.views.items()
+    ]
+    dns = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in front.server.addresses]
+    return {
+        **about(front.settings),
+        "dns": dns,
+        "web": front.back_says.get("web"),
+        "jobs": "jobs" in roles,
+        "zones": zones,
+    }
+
+
+def about(settings: Settings) -> dict[str, Any]:
+    feeds = settings.feeds.values()
+    on = sum(1 for feed in feeds if feed.enabled)
+    return {
+        "version": __version__,
+        "data_dir": str(settings.config.data_dir.resolve()),
+        "feeds_on": on,
+        "feeds_off": len(feeds) - on,
+    }
+
+
+def announce(value: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+        sys.stdout.flush()
+    else:
+        screens.show_started(value)
+        sys.stdout.flush()
+
+
+def set_up_logging() -> None:
+    """One line each on stderr; the journal adds the time itself."""
+    when = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(format=f"{when}%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp").setLevel(logging.WARNING)
