@@ -24,8 +24,9 @@ from . import clock
 from .config import FeedDef, Settings, ZoneDef
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
 from .intake import feeds as pulling
-from .intake import formats, partners
+from .intake import partners
 from .intake.gate import Gate
+from .intake.health import Limits
 from .intake.lists import ListTerms, apply
 from .intake.reports import Intake, looks_like_reports, open_stream, read_reports
 from .model import Report
@@ -34,8 +35,6 @@ from .reputation.sweep import ExemptionCache, sweep
 from .special import never_listed
 from .store import Exemption, FeedState, Key, Source, SqliteStore, open_store
 from .subjects import kind, listing_key, parse, text
-from .zones.export import FORMATS as EXPORTS
-from .zones.export import export
 from .zones.publish import Published, Publisher, zone_directory
 from .zones.served import ServedZone, read_pointer
 
@@ -115,8 +114,7 @@ class App:
                     log.warning("feed %s is off: its %d entries decay from now on", source.name, entry.left)
                     self.store.put_feed_state(FeedState(source.name, "off"))
         rules = {name: zone.model_dump(mode="json") for name, zone in self.zones.items()}
-        sources = {s.name: (s.trust, s.family) for s in self.store.sources().values()}
-        digest = sha256(orjson.dumps([rules, sources], option=orjson.OPT_SORT_KEYS)).hexdigest()
+        digest = sha256(orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)).hexdigest()
         if digest != self.store.meta("rules"):
             self.store.touch_all()
             self.store.set_meta("rules", digest)
@@ -156,10 +154,10 @@ class App:
 
         def reason(subject: bytes) -> str | None:
             subject = listing_key(subject)
-            if never_listed(subject):
-                return "special-purpose range or name (RFC 6890, RFC 6761): never listed"
             if not exempt.covers(subject):
                 return None
+            if never_listed(subject):
+                return "special-purpose range or name (RFC 6890, RFC 6761): never listed"
             found = [e for e in exempt.why(subject) if e.origin != "removal" and not e.zone]
             return f"exempt: {found[0].reason}" if found else None
 
@@ -191,16 +189,12 @@ class App:
         if reports:
             result = self.import_reports(stream, source, category, words, progress)
         else:
-            result = self.import_list(stream, source, format, category, words, accept, head)
+            result = self.import_list(stream, source, format, category, words, accept)
         self.settle(progress)
         return result
 
     def import_source(self, name: str, trust: float | None) -> Source:
-        before = next((s for s in self.store.sources().values() if s.name == name), None)
-        source = self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
-        if before and (before.trust, before.family) != (source.trust, source.family):
-            self.reconcile()
-        return source
+        return self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
 
     def import_reports(
         self, stream: IO[bytes], source: Source, category: str, words: Mapping[str, str], progress: Progress
@@ -230,17 +224,13 @@ class App:
         category: str,
         words: Mapping[str, str],
         accept: bool,
-        head: bytes,
     ) -> dict[str, Any]:
-        data = read_all(stream)
-        name = source.name
+        data, name = read_all(stream), source.name
         state = self.store.feed_states().get(name) or FeedState(name)
-        terms = ListTerms(format or formats.sniff(data or head), category, words, always=accept)
-        exempt = formats.FORMATS[terms.format].exempt if terms.format in formats.FORMATS else False
-        limits = terms.limits.accepting() if accept else terms.limits
-        terms = ListTerms(terms.format, category, words, limits=limits, exempt=exempt, reason=name, always=accept)
+        limits = Limits().accepting() if accept else Limits()
+        terms = ListTerms(format or "", category, words, limits=limits, reason=name, always=accept)
         outcome = apply(self.store, name, source, data, terms, state, clock.now())
-        return {"kind": "exemptions" if exempt else "list", "format": terms.format, **outcome.as_json()}
+        return {"kind": "exemptions" if outcome.exempt else "list", **outcome.as_json()}
 
     async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:
         """Pull one feed into the store. The caller settles."""
@@ -397,6 +387,9 @@ class App:
 
     def export(self, name: str, format: str, output: Path | None, stdout: IO[bytes]) -> None:
         """A published zone in another server's format, to a file (complete when it has its name) or a stream."""
+        from .zones.export import FORMATS as EXPORTS
+        from .zones.export import export
+
         self.zone(name)
         if format not in EXPORTS:
             raise IntakeError(f"no export format {format!r}; there are {', '.join(EXPORTS)}")
@@ -429,7 +422,6 @@ class App:
         now = clock.now()
         key, secret = partners.create_key(self.store, name, trust, scopes, now, now + lifetime if lifetime else None)
         self.store.audit(now, OPERATOR, "key create", name, " ".join(scopes))
-        self.reconcile()
         return {**self.key_json(key), "secret": secret}
 
     def key_rows(self) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import click
 import orjson
 
 from . import __version__, clock, config, screens
-from .errors import ConfigError, DnsblError, IntakeError
+from .errors import ConfigError, DnsblError, IntakeError, Quarantined
 
 __all__ = ["main"]
 
@@ -171,7 +171,10 @@ def import_(
     if category not in CATEGORIES:
         raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
     with opened() as app, screens.progress() as progress:
-        result = app.import_file(file, source, format, category, trust, parse_map(pairs), accept, progress)
+        try:
+            result = app.import_file(file, source, format, category, trust, parse_map(pairs), accept, progress)
+        except Quarantined as error:
+            raise Quarantined(f"{error}; nothing was changed, what {source} had before stays") from error
     emit(as_json, result, screens.show_import)
 
 

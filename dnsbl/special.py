@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from .subjects import bounds, ip4_key, ip6_key, is_ip
 
@@ -42,6 +44,19 @@ class Ranges:
         first, last = bounds(subject)
         place = bisect_right(self.starts.get(subject[0], ()), first) - 1
         return place >= 0 and last <= self.ends[subject[0]][place]
+
+    def covered4(self, subjects: Sequence[bytes]) -> list[bool]:
+        """`covers` for many IPv4 subjects at once."""
+        if not subjects:
+            return []
+        table = np.frombuffer(b"".join(subjects), dtype=np.uint8).reshape(-1, 6)
+        first = np.ascontiguousarray(table[:, 1:5]).view(">u4").ravel().astype(np.int64)
+        last = first | (0xFFFFFFFF >> table[:, 5].astype(np.int64))
+        starts = np.array(self.starts.get(ord("4"), [1 << 32]), dtype=np.int64)
+        ends = np.array(self.ends.get(ord("4"), [0]), dtype=np.int64)
+        place = np.searchsorted(starts, first, side="right") - 1
+        found: list[bool] = ((place >= 0) & (last <= ends[np.maximum(place, 0)])).tolist()
+        return found
 
 
 SPECIAL_RANGES = Ranges(NEVER_LIST)

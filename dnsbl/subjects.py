@@ -92,8 +92,8 @@ def ip_key(text: str) -> bytes:
 def ip4_key(address: str, length: str = "32") -> bytes:
     """The key of IPv4 text and a prefix length or netmask. Raises SubjectError."""
     try:
-        packed = IPv4Address(address).packed  # strict: four parts, no leading zeros
-    except ValueError:
+        packed = socket.inet_pton(socket.AF_INET, address)  # strict: four parts, no leading zeros
+    except (OSError, ValueError):  # ValueError: a NUL inside, or not encodable
         raise SubjectError(ip4_mistake(address)) from None
     prefix = ip4_prefix(length)
     if int.from_bytes(packed, "big") & (0xFFFFFFFF >> prefix):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import xxhash
@@ -22,7 +22,7 @@ __all__ = ["ListTerms", "Outcome", "apply", "read"]
 class ListTerms:
     """How to take a list: what a feed's TOML or the options of `import` say."""
 
-    format: str
+    format: str  # "": guessed from the content
     category: str
     words: Mapping[str, str] = field(default_factory=dict)
     options: formats.FormatOptions = field(default_factory=formats.FormatOptions)
@@ -37,6 +37,8 @@ class Outcome:
     """What came of one version of a list."""
 
     state: str  # ok or unchanged
+    format: str
+    exempt: bool
     entry: Entry
     parsed: Parsed
     unmapped: dict[str, int]
@@ -44,6 +46,7 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         return {
             "state": self.state,
+            "format": self.format,
             "taken": self.entry.total,
             "repeated": self.parsed.repeated,
             "rejected": self.parsed.rejected,
@@ -53,6 +56,17 @@ class Outcome:
             "changed": self.entry.changed,
             "unmapped": self.unmapped,
         }
+
+
+def known(data: bytes, terms: ListTerms) -> ListTerms:
+    """The terms with a format, guessed where none is named, and whether it is one of exemptions. Raises IntakeError."""
+    if not data.strip():
+        raise IntakeError("the file is empty")
+    if page := formats.looks_like_page(data):
+        raise IntakeError(f"not a list: {page}")
+    name = terms.format or formats.sniff(data)
+    found = formats.FORMATS.get(name)
+    return replace(terms, format=name, exempt=terms.exempt or (found is not None and found.exempt))
 
 
 def read(data: bytes, terms: ListTerms) -> Parsed:
@@ -77,10 +91,13 @@ def apply(
     if digest == state.digest and not terms.always:
         state.state, state.reason, state.failures, state.good_at = "unchanged", "", 0, now
         store.put_feed_state(state)
-        return Outcome("unchanged", Entry(0, 0, 0, state.entries or 0), Parsed(), dict(state.unmapped))
+        none = Entry(0, 0, 0, state.entries or 0)
+        return Outcome("unchanged", terms.format, terms.exempt, none, Parsed(), dict(state.unmapped))
     try:
+        if data.strip() or terms.limits.min_entries:
+            terms = known(data, terms)
         parsed = read(data, terms)
-        judge(parsed, state.entries, terms.limits, formats.looks_like_page(data))
+        judge(parsed, state.entries, terms.limits, None)
     except IntakeError as error:
         state.state = "quarantined"
         state.reason = str(error)
@@ -96,7 +113,7 @@ def apply(
     state.digest, state.entries, state.good_at, state.changed_at = digest, len(parsed.hits), now, now
     state.rejected, state.unmapped = parsed.rejected, unmapped
     store.put_feed_state(state)
-    return Outcome("ok", entry, parsed, unmapped)
+    return Outcome("ok", terms.format, terms.exempt, entry, parsed, unmapped)
 
 
 def categorised(parsed: Parsed, terms: ListTerms) -> tuple[dict[bytes, str], dict[str, int]]:

@@ -31,6 +31,8 @@ COLUMNS = {
     "category": ("category", "type", "kind", "threat", "abuse"),
     "reporter": ("reporter", "reported_by", "sensor", "trap", "by"),
 }
+CHUNK = 1 << 20  # bytes read at once
+BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
 
 
@@ -63,13 +65,13 @@ def open_stream(file: IO[bytes]) -> IO[bytes]:
     """The stream itself, or what it holds where it is gzip."""
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
     if buffered.peek(2)[:2] == GZIP:
-        return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value]
+        return io.BufferedReader(gzip.GzipFile(fileobj=buffered), CHUNK)
     return buffered
 
 
 def looks_like_reports(head: bytes) -> bool:
     """Whether the first line is a header or an object with both a subject and a time or a reporter."""
-    first = head.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip()
+    first = head.removeprefix(BOM).split(b"\n", 1)[0].strip()
     if first.startswith(b"{"):
         try:
             keys = orjson.loads(first).keys()
@@ -99,20 +101,24 @@ def read_reports(stream: IO[bytes], gate: Gate, intake: Intake) -> Iterator[Repo
 
 
 def numbered(stream: IO[bytes], intake: Intake) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers, empty ones left out, too long ones rejected."""
-    number = 0
-    first = True
-    while line := stream.readline(MAX_LINE + 1):
-        number += 1
-        if len(line) > MAX_LINE:
-            intake.reject(number, f"longer than {MAX_LINE:,} bytes")
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(MAX_LINE + 1)
-            continue
-        if first:
-            line, first = line.removeprefix(b"\xef\xbb\xbf"), False
-        if line := line.strip():
-            yield number, line
+    """Lines with their numbers, empty ones left out, too long ones rejected. A line is held only up to MAX_LINE."""
+    number, rest, skipping = 0, b"", False
+    while chunk := stream.read(CHUNK):
+        lines = (rest + chunk).removeprefix(BOM if number == 0 else b"").split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            number += 1
+            if skipping or len(line) > MAX_LINE:
+                intake.reject(number, f"longer than {MAX_LINE:,} bytes")
+                skipping = False
+            elif line := line.strip():
+                yield number, line
+        if len(rest) > MAX_LINE:
+            rest, skipping = b"", True
+    if skipping:
+        intake.reject(number + 1, f"longer than {MAX_LINE:,} bytes")
+    elif rest := rest.removeprefix(BOM if number == 0 else b"").strip():
+        yield number + 1, rest
 
 
 def read_csv(header: bytes, lines: Iterator[tuple[int, bytes]], gate: Gate, intake: Intake) -> Iterator[Report]:
@@ -123,9 +129,9 @@ def read_csv(header: bytes, lines: Iterator[tuple[int, bytes]], gate: Gate, inta
             f"no column of subjects in the header {', '.join(names)[:100]!r}: name it one of "
             f"{', '.join(COLUMNS['subject'])}"
         )
-    subject, time = places["subject"], places["time"]
-    category, reporter = places["category"], places["reporter"]
     width = max(places.values()) + 1
+    # A column that is not there is the empty text that is put at the end of every line's parts.
+    subject, time, category, reporter = (places[name] for name in ("subject", "time", "category", "reporter"))
     make = gate.report
     for number, line in lines:
         text = line.decode("utf-8", "replace")
@@ -133,28 +139,26 @@ def read_csv(header: bytes, lines: Iterator[tuple[int, bytes]], gate: Gate, inta
         if len(parts) < width:
             intake.reject(number, f"{len(parts)} columns where {width} are needed")
             continue
+        parts.append("")
         try:
-            at = moment(parts[time]) if time >= 0 else None
+            at = moment(parts[time])
         except (ValueError, OverflowError):
             intake.reject(number, "not a time")
             continue
-        made = make(
-            parts[subject],
-            parts[category] if category >= 0 else "",
-            at,
-            parts[reporter] if reporter >= 0 else "",
-        )
-        if isinstance(made, str):
+        made = make(parts[subject], parts[category], at, parts[reporter])
+        if made.__class__ is str:
             intake.reject(number, made)
-        else:
-            if made.word:
-                intake.unmapped[made.word] = intake.unmapped.get(made.word, 0) + 1
-            yield made
+            continue
+        if made[4]:
+            intake.unmapped[made[4]] = intake.unmapped.get(made[4], 0) + 1
+        yield made  # type: ignore[misc]
 
 
 def moment(text: str) -> int | None:
-    """Seconds of a time column: digits are the usual case."""
-    return int(text) if len(text) == 10 and text.isdigit() and text.isascii() else parse_time(text) if text else None
+    """Seconds of a time column: ten digits are the usual case; empty is now."""
+    if len(text) == 10 and text.isdigit() and text.isascii():
+        return int(text)
+    return parse_time(text) if text else None
 
 
 def read_ndjson(

@@ -14,7 +14,7 @@ from .score import NEVER, Claims, Decided, Weighing, decide
 
 __all__ = ["ExemptionCache", "sweep"]
 
-AT_ONCE = 50_000  # subjects decided in one transaction: bounds memory, and how long writers wait
+AT_ONCE = 25_000  # subjects decided in one transaction: bounds memory, and how long writers wait
 
 
 class ExemptionCache:
@@ -27,6 +27,7 @@ class ExemptionCache:
         self.current = Exemptions([], 0)
 
     def get(self, now: int) -> Exemptions:
+        seq = self.store.change_seq()  # first: what is journalled later may be missing here
         version = self.store.exemptions_version()
         if version != self.version or now >= self.good_until:
             rows = self.store.exemptions()
@@ -35,6 +36,7 @@ class ExemptionCache:
             self.good_until = min(
                 (e.until for e in rows if e.until is not None and e.until > now), default=float("inf")
             )
+        self.current.seq = seq
         return self.current
 
 
@@ -48,8 +50,10 @@ def sweep(
     """Settle everything that is touched. Returns how many listings changed what they answer."""
     store.touch_due(now)
     changed = 0
-    while subjects := store.touched(AT_ONCE):
-        changed += settle(store, zones, exemptions.get(now), subjects, now)
+    while store.touched(1):
+        with store.transaction():  # nothing is claimed between what is read and what is decided
+            subjects = store.touched(AT_ONCE)
+            changed += settle(store, zones, exemptions.get(now), subjects, now)
         progress(len(subjects))
     return changed
 
@@ -97,10 +101,14 @@ def differences(
     texts: dict[int, str] = {}
     staying = set()
     columns = (decided.places, decided.codes, decided.until, decided.due)
-    for place, codes, until, due in zip(*(column[decided.listed].tolist() for column in columns), strict=True):
-        subject = subjects[place]
-        if exempt_here(zone, exempt, subject):
+    rows = zip(*(column[decided.listed].tolist() for column in columns), strict=True)
+    if not zone.policy.exempt:  # a white list takes what the allow-list has; nothing takes the never-list
+        exempt = NOTHING_EXEMPT
+    free = exempt.covered([subjects[place] for place in decided.places[decided.listed].tolist()], zone.name)
+    for (place, codes, until, due), is_exempt in zip(rows, free, strict=True):
+        if is_exempt:
             continue
+        subject = subjects[place]
         old = before.get(subject)
         if old:
             staying.add(subject)
@@ -115,13 +123,6 @@ def differences(
     decision.left = [subject for subject in before if subject not in staying]
     decision.journal += [(subject, "") for subject in decision.left]
     return decision
-
-
-def exempt_here(zone: ZoneDef, exempt: Exemptions, subject: bytes) -> bool:
-    """A white list takes what the allow-list has; nothing takes the never-list."""
-    if not zone.policy.exempt:
-        exempt = NOTHING_EXEMPT
-    return exempt.covers(subject, zone.name)
 
 
 NOTHING_EXEMPT = Exemptions([], 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 
 from ..model import OTHER, Report
 from ..subjects import listing_key
@@ -18,10 +19,10 @@ MAX_HITS = 1000  # a list's count beyond this says no more
 REPORTS_AT_ONCE = 250_000  # rows of one transaction's temporary table
 
 # Reports that are new, into evidence: the same statement folds one report and a quarter million.
-FOLD = """
+FOLD = f"""
 INSERT INTO evidence (subject, source, category, reporter, hits, first_seen, last_seen)
-SELECT listed, source, category, reporter, count(*), min(at), max(at) FROM incoming
-GROUP BY listed, source, category, reporter
+SELECT {LISTED_SQL} AS listed, source, category, reporter, count(*), min(at), max(at) FROM incoming
+WHERE true GROUP BY listed, source, category, reporter
 ON CONFLICT (subject, source, category, reporter) DO UPDATE SET
     hits = hits + excluded.hits,
     first_seen = min(first_seen, excluded.first_seen),
@@ -29,7 +30,7 @@ ON CONFLICT (subject, source, category, reporter) DO UPDATE SET
 """
 INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming (
-    subject BLOB, source INTEGER, category INTEGER, reporter INTEGER, at INTEGER, word TEXT, listed BLOB,
+    subject BLOB, source INTEGER, category INTEGER, reporter INTEGER, at INTEGER, word TEXT,
     PRIMARY KEY (subject, source, category, reporter, at, word)
 ) WITHOUT ROWID
 """
@@ -46,6 +47,7 @@ class ClaimsPart(Base):
         self, name: str, kind: str, *, trust: float, family: str = "", redistribute: bool = True, keep: bool = False
     ) -> Source:
         with self.transaction() as connection:
+            before = connection.execute(f"{SOURCES} WHERE name = ?", (name,)).fetchone()
             connection.execute(
                 "INSERT INTO source (name, kind, trust, family, redistribute) VALUES (?, ?, ?, ?, ?) "
                 + (
@@ -57,6 +59,14 @@ class ClaimsPart(Base):
                 (name, kind, trust, family or name, redistribute),
             )
             row = connection.execute(f"{SOURCES} WHERE name = ?", (name,)).fetchone()
+            if (
+                before is not None and before[3:5] != row[3:5]
+            ):  # another trust or family: what it claims weighs otherwise
+                for table in ("evidence", "entry"):
+                    connection.execute(
+                        f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table} WHERE source = ?",
+                        (row[0],),
+                    )
         return source_of(row)
 
     def sources(self) -> dict[int, Source]:
@@ -71,27 +81,17 @@ class ClaimsPart(Base):
         taken = offered = 0
         with self.transaction() as connection:
             connection.execute(INCOMING)
-            reporters = Reporters(connection)
+            categories, reporters = self.category_ids, Reporters(connection)
             supply = iter(reports)
-            while rows := [self.report_row(source, r, reporters) for r in islice(supply, REPORTS_AT_ONCE)]:
+            while rows := [
+                (subject, source, categories[category], reporters[reporter], at, word)
+                for subject, category, at, reporter, word in islice(supply, REPORTS_AT_ONCE)
+            ]:
                 offered += len(rows)
                 taken += fold(connection, rows)
             if idempotency:
                 connection.execute("INSERT INTO idempotency (key, answer, at) VALUES (?, ?, unixepoch())", idempotency)
         return Taken(taken, offered - taken)
-
-    def report_row(
-        self, source: int, report: Report, reporters: Reporters
-    ) -> tuple[bytes, int, int, int, int, str, bytes]:
-        return (
-            report.subject,
-            source,
-            self.category_ids[report.category],
-            reporters[report.reporter],
-            report.at,
-            report.word,
-            listing_key(report.subject),
-        )
 
     def idempotent_answer(self, key: str) -> str | None:
         rows = self.rows("SELECT answer FROM idempotency WHERE key = ?", key)
@@ -190,15 +190,15 @@ class Reporters(dict[str, int]):
         return number
 
 
-def fold(connection: sqlite3.Connection, rows: list[tuple[bytes, int, int, int, int, str, bytes]]) -> int:
+def fold(connection: sqlite3.Connection, rows: list[tuple[bytes, int, int, int, int, str]]) -> int:
     """Keep the reports that are new, fold them, touch their subjects. Returns how many were new."""
-    rows.sort()
-    connection.executemany("INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    rows.sort(key=itemgetter(0))  # by subject, as the tables are: pages are written once
+    connection.executemany("INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.execute(DROP_KNOWN)
-    connection.execute("INSERT INTO report SELECT subject, source, category, reporter, at, word FROM incoming")
+    connection.execute("INSERT INTO report SELECT * FROM incoming")
     new: int = connection.execute("SELECT count(*) FROM incoming").fetchone()[0]
     connection.execute(FOLD)
-    connection.execute("INSERT OR IGNORE INTO touched SELECT DISTINCT listed FROM incoming")
+    connection.execute(f"INSERT OR IGNORE INTO touched SELECT DISTINCT {LISTED_SQL} FROM incoming")
     connection.execute("DELETE FROM incoming")
     return new
 
@@ -224,9 +224,11 @@ def write_entries(
     connection.executemany(
         "UPDATE entry SET gone = ? WHERE subject = ? AND source = ?", [(at, subject, source) for subject in left]
     )
-    connection.executemany(TOUCH, [(row[0],) for row in appeared])
     connection.executemany(TOUCH, [(row[2],) for row in changed])
-    connection.executemany(TOUCH, [(subject,) for subject in left])
+    connection.execute(
+        "INSERT OR IGNORE INTO touched SELECT subject FROM entry WHERE source = ? AND (since = ? OR gone = ?)",
+        (source, at, at),
+    )
 
 
 def evidence_rows(connection: Connection, subjects: Sequence[bytes]) -> list[Row]:

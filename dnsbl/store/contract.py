@@ -12,6 +12,7 @@ Promises that hold for every method:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -159,6 +160,9 @@ class Store(Protocol):
     """The contract. Grouped as the flow goes: in, derived, exemptions, out, keeping."""
 
     def close(self) -> None: ...
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Several calls as one change. Writers wait for one another; a change within a change is part of it."""
+        ...
 
     # in
     def source(
@@ -199,7 +203,8 @@ class Store(Protocol):
 
     def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]: ...
     def decide(self, at: int, decisions: Mapping[str, Decision], settled: Sequence[bytes]) -> None:
-        """Per zone what to write; `settled` are no longer touched."""
+        """Per zone what to write; `settled`, as `touched` gave them, are no longer touched. Within one `transaction`
+        with `touched`, so that no touch in between is lost."""
         ...
 
     def rebuild_evidence(self) -> None: ...

@@ -86,7 +86,8 @@ class ListingsPart(Base):
         with self.transaction() as connection:
             for zone, decision in decisions.items():
                 write_listings(connection, at, zone, decision)
-            connection.executemany("DELETE FROM touched WHERE subject = ?", ((s,) for s in settled))
+            if settled:
+                connection.execute("DELETE FROM touched WHERE subject BETWEEN ? AND ?", (settled[0], settled[-1]))
 
     # out
 

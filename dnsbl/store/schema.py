@@ -16,7 +16,7 @@ __all__ = ["LISTED_SQL", "MIGRATIONS", "migrate"]
 
 # dnsbl.subjects.listing_key in SQL: the /64 of anything narrower in IPv6.
 LISTED_SQL = """CASE WHEN substr(subject, 1, 1) = x'36' AND substr(subject, 18, 1) > x'40'
-    THEN substr(subject, 1, 9) || x'000000000000000040' ELSE subject END"""
+    THEN CAST(substr(subject, 1, 9) || x'000000000000000040' AS BLOB) ELSE subject END"""
 
 FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;

@@ -14,7 +14,7 @@ from ..config import ZoneDef
 from ..errors import PublishRefused
 from ..reputation.exemptions import Exemptions
 from ..store.contract import Store
-from ..subjects import bounds, inside
+from ..subjects import bounds, inside, listing_key
 from . import names as naming
 from .served import ServedZone
 from .snapshot import MAX_ANSWERS
@@ -250,7 +250,7 @@ def delta_ranges(
     family: int = 4,
 ) -> Pieces:
     before = ranges_of(served.delta, f"v{family}", answers) if served.delta else pieces([])
-    changed = [subject for subject in changed if family == 4 or subject[17] <= 64]
+    changed = sorted({listing_key(subject) for subject in changed})  # exemptions within a /64 may together be all of it
     if not changed:
         return before
     columns = columns4 if family == 4 else columns6

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from ..config import ZoneDef
 from ..errors import PublishRefused, SnapshotError
@@ -29,8 +30,8 @@ from ..reputation.exemptions import Exemptions
 from ..special import NEVER_LIST
 from ..store.contract import Change, Store
 from ..subjects import bounds, kind, text
-from .build import Answers, Arrays, build_base, build_delta, test_points
-from .served import CURRENT, Pointer, ServedZone, read_pointer
+from .build import Answers, build_base, build_delta, test_points
+from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer
 from .snapshot import Mapped, write
 
 __all__ = ["Published", "Publisher", "zone_directory"]
@@ -39,7 +40,8 @@ DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
 SMALL_ZONE = 1000  # pieces; a smaller zone may lose as many as it likes
 IP4_SPACE = 2**32
-WHOLE, NONE = "whole", "none"
+Ints = NDArray[np.int64]
+WHOLE, DELTA, NONE = "whole", "delta", "none"
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,7 +71,7 @@ class Publisher:
     def publish(self, exempt: Exemptions, now: int, force: bool = False) -> Published | None:
         """Bring the snapshot up to the store; None where nothing changed. `force` builds the whole zone and passes
         the size check. Raises PublishRefused, SnapshotError or StoreError; what was served stays."""
-        seq = self.store.change_seq()
+        seq = self.store.change_seq() if exempt.seq is None else exempt.seq
         if seq == self.looked and not force and self.unmoved():
             return None
         started = time.monotonic()
@@ -91,11 +93,19 @@ class Publisher:
             return WHOLE, []
         room = max(DELTA_FLOOR, size_of(served.base) // DELTA_SHARE)
         room -= size_of(served.delta) if served.delta else 0
-        changes = self.store.changes_since(self.zone.name, served.seq, max(room, 0) + 1)
-        ours = [change for change in changes if kind(change.subject) == self.zone.kind]
-        if not ours:
+        changes = self.changes(max(served.seq, self.looked), max(room, 0) + 1)
+        if not changes:
             return NONE, []
-        return (WHOLE if len(changes) > room else "delta"), ours
+        return (WHOLE if len(changes) > room else DELTA), changes
+
+    def changes(self, seq: int, enough: int) -> list[Change]:
+        """What changed since in this zone. Exemptions are journalled for zones of every kind, so the others' are
+        passed over, however many they are."""
+        ours: list[Change] = []
+        while len(ours) < enough and (some := self.store.changes_since(self.zone.name, seq, enough)):
+            ours += [change for change in some if kind(change.subject) == self.zone.kind]
+            seq = some[-1].seq
+        return ours
 
     def write(
         self,
@@ -107,7 +117,7 @@ class Publisher:
         force: bool,
         started: float,
     ) -> Published:
-        serial = next_serial(served, now)
+        serial = next_serial(served.serial if served else self.last_serial(), now)
         if changes is None or served is None:
             arrays, answers, count = build_base(self.store, self.zone, exempt)
             path, base = self.directory / f"{serial}.base", f"{serial}.base"
@@ -116,11 +126,11 @@ class Publisher:
                 self.store, self.zone, exempt, served, (change.subject for change in changes)
             )
             path, base = self.directory / f"{serial}.delta", served.base.path.name
-        size = write(path, self.meta(served, answers, changes is None, serial, seq, now), arrays)
         try:
+            size = write(path, self.meta(served, answers, changes is None, serial, seq, now), arrays)
             pointer = Pointer(self.directory, base, None if changes is None else path.name, serial)
             new = pointer.open()
-            check(new, served, arrays, force)
+            check(new, served, force)
         except (PublishRefused, SnapshotError):
             path.unlink(missing_ok=True)
             raise
@@ -172,6 +182,7 @@ class Publisher:
         """What is published; None where nothing is, or nothing that can be used: then the whole zone is due."""
         if self.served is not None and self.unmoved():
             return self.served
+        self.looked = -1
         try:
             pointer = read_pointer(self.directory)
             self.served = pointer.open() if pointer else None
@@ -179,6 +190,15 @@ class Publisher:
             self.served = None
         self.pointer_stat = self.stat()
         return self.served
+
+    def last_serial(self) -> int:
+        """The newest serial that pointer or files name, where they cannot be used; 0: there is none. Were a serial
+        used again, the file that readers have mapped would be written over."""
+        found = [int(path.stem) for path in self.directory.iterdir() if FileName.fullmatch(path.name)]
+        with contextlib.suppress(SnapshotError):
+            pointer = read_pointer(self.directory)
+            found.append(pointer.serial if pointer else 0)
+        return max(found, default=0) & 0xFFFFFFFF
 
     def swap(self, pointer: Pointer) -> None:
         """Put the new pointer in the old one's place, both synced: after a crash it is the old or the new one."""
@@ -208,17 +228,41 @@ class Publisher:
                 path.unlink(missing_ok=True)
 
 
-def next_serial(served: ServedZone | None, now: int) -> int:
-    """Seconds of the clock where they rise, else one more: RFC 1982 arithmetic holds for either."""
-    before = served.serial if served else 0
-    return now & 0xFFFFFFFF if 0 < ((now - before) & 0xFFFFFFFF) < 2**31 else (before + 1) & 0xFFFFFFFF or 1
+def next_serial(before: int, now: int) -> int:
+    """Seconds of the clock where they rise, else one more: RFC 1982 arithmetic holds for either. Never 0."""
+    rises = 0 < ((now - before) & 0xFFFFFFFF) < 2**31
+    return (now & 0xFFFFFFFF if rises else (before + 1) & 0xFFFFFFFF) or 1
 
 
 def size_of(file: Mapped | None) -> int:
     return len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + len(file.nhash) if file else 0
 
 
-def check(new: ServedZone, old: ServedZone | None, arrays: Arrays, force: bool) -> None:
+def cover(served: ServedZone) -> int:
+    """How many IPv4 addresses are listed."""
+    base, delta = served.base, served.delta
+    one, low, high = (np.asarray(column) for column in (base.v4one, base.v4low, base.v4high))
+    listed = np.concatenate([[0], np.cumsum(high.astype(np.int64) - low + 1)])
+    total = len(one) + int(listed[-1])
+    if delta is None:
+        return total
+
+    def below(edges: Ints) -> Ints:
+        """How many addresses the ranges of the base list below each edge."""
+        place = np.searchsorted(low, edges.astype(np.uint32))
+        past = np.maximum(np.append(0, high.astype(np.int64))[place] + 1 - edges, 0)
+        return np.where(place > 0, listed[place] - past, 0)
+
+    first = np.concatenate([np.asarray(delta.v4one), np.asarray(delta.v4low)])
+    last = np.concatenate([np.asarray(delta.v4one), np.asarray(delta.v4high)])
+    shown = np.concatenate([np.asarray(delta.v4onea), np.asarray(delta.v4a)]) != 0
+    hidden = np.searchsorted(one, last, side="right") - np.searchsorted(one, first)
+    first, last = first.astype(np.int64), last.astype(np.int64)
+    hidden = hidden + below(np.minimum(last + 1, IP4_SPACE - 1)) - below(first)  # the last address is never listed
+    return total + int((last - first + 1)[shown].sum()) - int(hidden.sum())
+
+
+def check(new: ServedZone, old: ServedZone | None, force: bool) -> None:
     """What must hold before anyone is answered from it. Raises PublishRefused."""
     zone = new.zone
     if zone.kind == "domain":
@@ -226,14 +270,16 @@ def check(new: ServedZone, old: ServedZone | None, arrays: Arrays, force: bool) 
             raise PublishRefused(f"zone {zone.name}: the test names do not answer right; nothing was published")
     else:
         check_addresses(new)
-    if force or new.delta:
+    if force:
         return
-    cover = len(arrays["v4one"]) + len(arrays["v4low"]) + int((arrays["v4high"] - arrays["v4low"]).sum(dtype=np.uint64))
-    if cover > zone.checks.max_cover * IP4_SPACE:
+    share = cover(new) / IP4_SPACE
+    if share > zone.checks.max_cover and (old is None or share > cover(old) / IP4_SPACE):
         raise PublishRefused(
-            f"zone {zone.name}: would list {cover / IP4_SPACE:.0%} of all IPv4 addresses, more than "
-            f"checks.max_cover allows ({zone.checks.max_cover:.0%})"
+            f"zone {zone.name}: would list {share:.0%} of all IPv4 addresses, more than checks.max_cover allows "
+            f"({zone.checks.max_cover:.0%}); if that is meant, run `dnsbl zone build {zone.name} --force`"
         )
+    if new.delta:
+        return
     before, after = size_of(old.base) if old else 0, size_of(new.base)
     if before >= SMALL_ZONE and after < before * (1 - zone.checks.max_drop):
         raise PublishRefused(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import xxhash
+from pydantic import ValidationError
 
 from ..config import ZoneDef
 from ..errors import SnapshotError
@@ -17,6 +19,7 @@ from .view import EMPTY, NOTHING
 __all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
+FileName = re.compile(r"\d{1,10}\.(?:base|delta)")
 NO_ANSWER = -1  # this layer says nothing; the one below may
 
 
@@ -67,7 +70,11 @@ class ServedZone:
     def __init__(self, base: Mapped, delta: Mapped | None = None) -> None:
         self.base, self.delta = base, delta
         newest = (delta or base).info
-        self.zone = ZoneDef.model_validate(newest["zone"])
+        try:
+            self.zone = ZoneDef.model_validate(newest["zone"])
+        except ValidationError as error:
+            path = (delta or base).path
+            raise SnapshotError(f"{path}: its zone is of another version; build the zone again") from error
         self.serial: int = newest["serial"]
         self.seq: int = newest["seq"]
         self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
@@ -112,6 +119,8 @@ class ServedZone:
         answer, empty = NOTHING, False
         name = b""
         for label in labels:
+            if b"." in label:  # such a label is in no name that is listed
+                return answer
             name = name + b"." + label if name else label
             value = self.name_value(name)
             empty = value == EMPTY_NAME
@@ -218,13 +227,13 @@ def read_pointer(directory: Path) -> Pointer | None:
     """The pointer of a zone's directory; None where nothing was ever published. Raises SnapshotError."""
     try:
         said = orjson.loads((directory / CURRENT).read_bytes())
-        names = [said["base"], said["delta"]]
-        if not isinstance(names[0], str) or not isinstance(names[1], str | None) or "/" in "".join(filter(None, names)):
+        base, delta, serial = said["base"], said["delta"], int(said["serial"])
+        if not FileName.fullmatch(base) or (delta is not None and not FileName.fullmatch(delta)):
             raise SnapshotError(f"{directory / CURRENT}: names no files of its own; build the zone again")
-        return Pointer(directory, said["base"], said["delta"], int(said["serial"]))
+        return Pointer(directory, base, delta, serial)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SnapshotError(f"{directory / CURRENT}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise SnapshotError(f"{directory / CURRENT}: not readable as a pointer; build the zone again") from error

@@ -21,6 +21,7 @@ Words = NDArray[np.uint64]
 
 TOP4 = np.uint64(0xFFFFFFFF)
 ALL_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+LAST6 = np.uint64(0xFFFFFFFFFFFFFFFE)  # beyond is multicast; and an end plus one must be a number
 
 
 @dataclass(slots=True, frozen=True)
@@ -67,17 +68,49 @@ def columns6(keys: Sequence[bytes], masks: Words) -> Pieces:
     first = np.ascontiguousarray(table[:, 1:9]).view(">u8").ravel().astype(np.uint64)
     prefix = table[:, 17].astype(np.uint64)
     host = np.where(prefix >= 64, np.uint64(0), ALL_ONES >> np.minimum(prefix, np.uint64(63)))
-    return Pieces(first, first | host, masks)
+    return Pieces(first, np.minimum(first | host, LAST6), masks)
 
 
 def flatten(listed: Pieces, holes: Pieces, regions: Pieces | None = None) -> Pieces:
-    """Overlapping listings as disjoint pieces: masks joined, holes cut out, equal neighbours merged.
+    """Overlapping listings, ascending by their first number, as disjoint pieces: masks joined, holes cut out, equal
+    neighbours merged.
 
     With `regions` only what lies within them is given, and gaps there are given with mask 0. No range may end at
     the very last number (no address there is ever listed).
     """
-    if regions is None and not len(holes) and disjoint(listed):
+    if regions is not None:
+        return cut(listed, holes, regions)
+    alone = isolated(listed) & ~touching(listed, holes)
+    if alone.all():
         return merge(listed)
+    crowd = cut(listed.where(~alone), holes, None)
+    rest = listed.where(alone)
+    first = np.concatenate([rest.first, crowd.first])
+    order = np.argsort(first, kind="stable")
+    last, mask = np.concatenate([rest.last, crowd.last]), np.concatenate([rest.mask, crowd.mask])
+    return merge(Pieces(first[order], last[order], mask[order]))
+
+
+def isolated(listed: Pieces) -> NDArray[np.bool_]:
+    """Which ranges overlap no other: most do not, and need no cutting."""
+    alone = np.ones(len(listed), dtype=np.bool_)
+    reach = np.maximum.accumulate(listed.last)
+    overlaps = listed.first[1:] <= reach[:-1]
+    alone[1:] &= ~overlaps
+    alone[:-1] &= ~overlaps
+    return alone
+
+
+def touching(listed: Pieces, holes: Pieces) -> NDArray[np.bool_]:
+    """Which ranges a hole takes something from."""
+    if not len(holes):
+        return np.zeros(len(listed), dtype=np.bool_)
+    place = np.searchsorted(holes.first, listed.last, side="right").astype(np.int64) - 1
+    return np.asarray((place >= 0) & (holes.last[np.maximum(place, 0)] >= listed.first))
+
+
+def cut(listed: Pieces, holes: Pieces, regions: Pieces | None) -> Pieces:
+    """`flatten` by cutting everything at every edge."""
     sides = [listed, holes] if regions is None else [listed, holes, regions]
     edges = np.unique(np.concatenate([e for side in sides for e in (side.first, side.last + np.uint64(1))]))
     if len(edges) < 2:
@@ -92,10 +125,6 @@ def flatten(listed: Pieces, holes: Pieces, regions: Pieces | None = None) -> Pie
         mask[covered(edges, holes)] = 0
     wanted = mask != 0 if regions is None else covered(edges, regions)
     return merge(Pieces(edges[:-1], edges[1:] - np.uint64(1), mask).where(wanted))
-
-
-def disjoint(listed: Pieces) -> bool:
-    return bool((listed.first[1:] > listed.last[:-1]).all())
 
 
 def covered(edges: Words, ranges: Pieces) -> NDArray[np.bool_]:

@@ -1,0 +1,212 @@
+"""What a zone holds at one serial: its base and the delta over it as one picture, for those who take it away. Pure.
+
+IPv4 and IPv6 are disjoint pieces with their codes; nothing in them is exempt. Of IPv6, `ip6` has whole /64s (ranges of
+the upper 64 bits) and `deep` the pieces of the /64s that are not listed as a whole: a /64 is in one of the two.
+
+Names come in the order of the tree, a name before what is below it, and say what is answered there:
+
+    LISTED     listed itself; the mask has its own codes and those of the names above (not so the test names)
+    BETWEEN    not listed itself, below a listed name and above something: answers as the name above does
+    EMPTY      nothing, but something below
+    HOLE       exempt, with everything below, under a listed name
+
+Every name at which an answer changes is there, and every one that stands between such a name and a listed one above it:
+what a format without a longest match (a master file, RFC 4592) must write out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import ZoneDef
+from .build import Answers, carried_names, ranges_of
+from .served import ServedZone
+from .snapshot import EMPTY_NAME, GONE, HOLE, Mapped
+from .table import Deep, Pieces, Words, overlay, pieces
+
+__all__ = ["Contents", "Kind", "Names", "Node", "contents"]
+
+TO_ROW, FROM_ROW = bytes.maketrans(b".", b"\0"), bytes.maketrans(b"\0", b".")
+VALUE = 2  # bytes of a name's value at the end of its row
+TAIL = VALUE + 2  # and two zeros before it
+
+
+class Kind(Enum):
+    LISTED = "listed"
+    BETWEEN = "between"
+    EMPTY = "empty"
+    HOLE = "hole"
+
+
+class Node(NamedTuple):
+    """A name, as text from the top label (`example.bad`), and what is answered at it."""
+
+    name: bytes
+    mask: int
+    kind: Kind
+
+
+@dataclass(slots=True)
+class Names:
+    """Names as rows that sort in the order of the tree: the labels from the top with a zero between, two zeros, the
+    value of the snapshot. One object a name: there may be millions."""
+
+    rows: list[bytes]
+    masks: Words  # by answer id
+    values: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        tails = b"".join([row[-VALUE:] for row in self.rows])
+        self.values = np.frombuffer(tails, dtype=">u2").astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def nodes(self) -> Iterator[Node]:
+        """All of them, those between listed names and holes or deeper names made up."""
+        path: list[Node] = []  # the names above, as rows without their tail
+        masks = self.masks.tolist()
+        for row in self.rows:
+            name, value = row[:-TAIL], int.from_bytes(row[-VALUE:], "big")
+            while path and not name.startswith(path[-1].name + b"\0"):
+                path.pop()
+            for node in self.steps(path[-1] if path else None, name, value, masks):
+                path.append(node)
+                yield node._replace(name=node.name.translate(FROM_ROW))
+
+    def steps(self, over: Node | None, name: bytes, value: int, masks: list[int]) -> Iterator[Node]:
+        """A name, and before it those that stand between it and the listed name above."""
+        above = over.mask if over else 0
+        if over and above:
+            cut = name.find(b"\0", len(over.name) + 1)
+            while cut > 0:
+                yield Node(name[:cut], above, Kind.BETWEEN)
+                cut = name.find(b"\0", cut + 1)
+        if value == HOLE:
+            yield Node(name, 0, Kind.HOLE)
+        elif value == EMPTY_NAME:
+            yield Node(name, above, Kind.BETWEEN if above else Kind.EMPTY)
+        else:
+            yield Node(name, masks[value], Kind.LISTED)
+
+    def listed(self, code: int) -> Iterator[bytes]:
+        """The listed names that answer with a code, from the top label."""
+        ids = self.values < EMPTY_NAME
+        has = np.zeros(len(ids), dtype=np.bool_)
+        has[ids] = (self.masks[self.values[ids]] >> np.uint64(code)) & np.uint64(1) == 1
+        return (self.rows[place][:-TAIL].translate(FROM_ROW) for place in np.flatnonzero(has).tolist())
+
+    def taken(self) -> list[tuple[bytes, int]]:
+        """Names with the codes that the name above answers with and they do not: holes, and the test names."""
+        found = []
+        masks = self.masks.tolist()
+        path: list[tuple[bytes, int]] = []
+        for row in self.rows:
+            name, value = row[: 1 - TAIL], int.from_bytes(row[-VALUE:], "big")  # with a zero at the end
+            while path and not name.startswith(path[-1][0]):
+                path.pop()
+            above = path[-1][1] if path else 0
+            mask = masks[value] if value < EMPTY_NAME else 0 if value == HOLE else above
+            if above & ~mask:
+                found.append((name[:-1].translate(FROM_ROW), above & ~mask))
+            path.append((name, mask))
+        return found
+
+
+@dataclass(slots=True)
+class Contents:
+    """One zone at one serial. `made_at`: seconds since 1970."""
+
+    zone: ZoneDef
+    serial: int
+    made_at: int
+    ip4: Pieces
+    ip6: Pieces
+    deep: list[Deep] = field(default_factory=list)
+    names: Names = field(default_factory=lambda: Names([], np.zeros(1, dtype=np.uint64)))
+
+    def __len__(self) -> int:
+        """How many pieces and names it has."""
+        return len(self.ip4) + len(self.ip6) + len(self.deep) + len(self.names)
+
+
+def contents(view: ServedZone) -> Contents:
+    """What a served zone holds."""
+    answers = Answers.of(view.zone, view.answers)
+    masks = np.array(answers.masks, dtype=np.uint64)
+    made_at = int((view.delta or view.base).info["made_at"])
+    deep = deep_of(view.deep, masks) if view.deep else []
+    return Contents(
+        view.zone,
+        view.serial,
+        made_at,
+        merged(view, "v4", answers),
+        without(merged(view, "v6", answers), {piece.upper for piece in deep}),
+        [piece for piece in deep if piece.mask],
+        Names(rows_of(view), masks),
+    )
+
+
+def merged(view: ServedZone, family: str, answers: Answers) -> Pieces:
+    """One family's pieces, the delta's over the base's; what is not listed any more is gone."""
+    table = ranges_of(view.base, family, answers)
+    if view.delta:
+        table = laid_over(table, ranges_of(view.delta, family, answers))
+    gone = table.mask == 0
+    return table.where(~gone) if gone.any() else table
+
+
+def laid_over(under: Pieces, over: Pieces) -> Pieces:
+    """`table.overlay` where the upper table is small: what it does not touch stays as it is."""
+    before = np.searchsorted(over.last, under.first, side="left")  # pieces of `over` that end before each piece
+    touched = before < np.searchsorted(over.first, under.last, side="right")
+    changed, same = overlay(under.where(touched), over), under.where(~touched)
+    first = np.concatenate([same.first, changed.first])
+    order = np.argsort(first, kind="stable")
+    return Pieces(
+        first[order],
+        np.concatenate([same.last, changed.last])[order],
+        np.concatenate([same.mask, changed.mask])[order],
+    )
+
+
+def without(table: Pieces, numbers: set[int]) -> Pieces:
+    """The pieces with some single numbers cut out."""
+    if not numbers or not len(table):
+        return table
+    cut = laid_over(table, pieces((number, number, 0) for number in numbers))
+    return cut.where(cut.mask != 0)
+
+
+def deep_of(file: Mapped, masks: Words) -> list[Deep]:
+    return [
+        Deep(upper, first, last, int(masks[answer]))
+        for upper, first, last, answer in zip(file.v6d, file.v6dlow, file.v6dhigh, file.v6da, strict=True)
+    ]
+
+
+def rows_of(view: ServedZone) -> list[bytes]:
+    """The names of base and delta as rows, sorted; what is gone is not there."""
+    newer = {name.translate(TO_ROW): value for name, value in carried_names(view).items()}
+    rows = [name + tail(value) for name, value in newer.items() if value != GONE]
+    file = view.base
+    tails = {value: tail(value) for value in set(file.nval)}
+    text = bytes(file.names).translate(TO_ROW)
+    start = 0
+    for end, value in zip(file.noff[1:], file.nval, strict=True):
+        name = text[start:end]
+        start = end
+        if name not in newer:
+            rows.append(name + tails[value])
+    rows.sort()
+    return rows
+
+
+def tail(value: int) -> bytes:
+    return b"\0\0" + value.to_bytes(VALUE, "big")

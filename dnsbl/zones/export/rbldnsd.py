@@ -1,0 +1,114 @@
+"""Data files for rbldnsd(8), type `combined`: one file is the whole zone, its sublists among it.
+
+    $SOA $NS $TTL                   for all that follows
+    $DATASET generic:apex @         A and TXT at the origin
+    $DATASET ip4set:CODE @ SUB      for each code, what answers with it: in the zone, and in the sublist of the code
+    :CODE:TEXT
+    192.0.2.0/24
+    $DATASET ip6trie:CODE @ SUB     the same for IPv6
+    $DATASET dnset:CODE @           or for names: .bad.example, and !.ok.bad.example for what is exempt
+
+Every code has datasets of its own because rbldnsd answers from the one best match of a dataset, and joins the answers
+of all datasets of a zone. As all codes have a test point, no dataset is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...config import CodeDef, ZoneDef
+from ..contents import Contents
+from ..table import Pieces, merge
+from .blocks import deep_networks, networks
+from .text import chunked, header, name_text, network6, networks4, template
+
+__all__ = ["lines"]
+
+NOTES = (
+    "Serve it with: rbldnsd ... {origin}:combined:FILE",
+    "What rbldnsd does otherwise: names above a listed one are NXDOMAIN, not empty; a text is cut at 255 bytes;",
+    "a reply holds 512 bytes; the apex has no AAAA.",
+)
+NOTES_IP = ("Listed IPv4 addresses are also listed as ::ffff:a.b.c.d.",)
+NOTES_NAMES = ("In a text, $ is the listed name, not the name asked for.",)
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def lines(held: Contents) -> Iterator[str]:
+    zone = held.zone
+    notes = [note.format(origin=zone.origin) for note in NOTES]
+    yield header(held, "#", [*notes, *(NOTES_NAMES if zone.kind == "domain" else NOTES_IP)])
+    yield specials(zone, held.serial)
+    taken = held.names.taken()
+    for number, code in enumerate(zone.codes):
+        if zone.kind == "domain":
+            yield dataset("dnset", code)
+            yield from names(held, taken, number)
+        else:
+            yield dataset("ip4set", code)
+            yield from (networks4(blocks) for blocks in networks(coded(held.ip4, number), 32))
+            yield dataset("ip6trie", code)
+            yield from chunked(addresses6(held, number))
+
+
+def specials(zone: ZoneDef, serial: int) -> str:
+    """What comes before the lists. A TTL of 0 would be rbldnsd's own default."""
+    soa = zone.soa
+    numbers = f"{serial} {soa.refresh} {soa.retry} {soa.expire} {soa.minimum}"
+    text = f"$SOA {soa.ttl or 1} {zone.mname} {soa.rname} {numbers}\n"
+    text += f"$NS {zone.ns_ttl or 1} {' '.join(zone.ns)}\n$TTL {zone.ttl or 1}\n"
+    apex = [f"@ A {address}\n" for address in zone.apex.a]
+    apex += [f'@ TXT "{plain(words)}"\n' for words in zone.apex.txt]
+    return text + ("$DATASET generic:apex @\n" + "".join(apex) if apex else "")
+
+
+def dataset(kind: str, code: CodeDef) -> str:
+    """The head of a list. rbldnsd drops a `=` in front of a text, so one more goes there."""
+    text = subject_text(code.text)
+    guard = "=" if text.startswith("=") else ""
+    return f"$DATASET {kind}:{code.code} @ {code.sublist}".rstrip() + f"\n:{code.code}:{guard}{text}\n"
+
+
+def subject_text(text: str) -> str:
+    """A text with `$` as rbldnsd reads it. `$1` and `$=` are variables there, and `$$` a dollar: where the subject is
+    followed by one of those characters, a space goes between."""
+    parts = [plain(part).replace("$", "$$") for part in template(text)]
+    return parts[0] + "".join("$" + (" " if part[:1] in tuple("0123456789=$") else "") + part for part in parts[1:])
+
+
+def plain(text: str) -> str:
+    """On one line, for a line is an entry."""
+    return UNPRINTABLE.sub(" ", text)
+
+
+def coded(table: Pieces, code: int) -> Pieces:
+    """Where a code is answered, whatever other codes are."""
+    has = table.where((table.mask >> np.uint64(code)) & np.uint64(1) == 1)
+    return merge(Pieces(has.first, has.last, np.ones(len(has), dtype=np.uint64)))
+
+
+def addresses6(held: Contents, code: int) -> Iterator[str]:
+    for blocks in networks(coded(held.ip6, code), 64):
+        for upper, prefix in zip(blocks.first.tolist(), blocks.prefix.tolist(), strict=True):
+            yield entry6(upper << 64, prefix)
+    for piece in held.deep:
+        if piece.mask >> code & 1:
+            yield from (entry6(first, prefix) for first, prefix in deep_networks(piece))
+
+
+def entry6(first: int, prefix: int) -> str:
+    """One line. Never with a colon in front, which begins a value: such an address is written with all its words."""
+    text = network6(first, prefix)
+    if text.startswith("::"):
+        words = ":".join(f"{first >> shift & 0xFFFF:x}" for shift in range(112, -1, -16))
+        text = words if prefix == 128 else f"{words}/{prefix}"
+    return text + "\n"
+
+
+def names(held: Contents, taken: Sequence[tuple[bytes, int]], code: int) -> Iterator[str]:
+    """Listed names with all below them, and those below that do not answer with the code."""
+    yield from chunked(f".{name_text(name)}\n" for name in held.names.listed(code))
+    yield from chunked(f"!.{name_text(name)}\n" for name, mask in taken if mask >> code & 1)

@@ -1,0 +1,36 @@
+"""What all tests share: where the real input is, and an application on a directory of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dnsbl import config
+from dnsbl.app import App
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_input() -> Path:
+    """The directory of real input; the test is skipped, saying so, where there is none."""
+    path = Path(os.environ.get("DNSBL_DATA") or ROOT.parent / "shared" / "data")
+    if not path.is_dir():
+        pytest.skip(f"no real input in {path}: set DNSBL_DATA")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> config.Settings:
+    """The bundled zones and feeds on a data directory of the test's own."""
+    loaded = config.load(ROOT / "tests" / "samples" / "empty.toml")
+    return loaded.model_copy(update={"config": loaded.config.model_copy(update={"data_dir": tmp_path / "data"})})
+
+
+@pytest.fixture
+def app(settings: config.Settings) -> Iterator[App]:
+    with App(settings) as opened:
+        yield opened
