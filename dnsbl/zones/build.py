@@ -18,7 +18,7 @@ from ..subjects import bounds, inside, listing_key
 from . import names as naming
 from .served import ServedZone
 from .snapshot import MAX_ANSWERS
-from .table import Deep, Pieces, columns4, columns6, flatten, merge, overlay, pieces
+from .table import Deep, Pieces, columns4, columns6, distinct, flatten, merge, overlay, pieces
 
 __all__ = ["Answers", "Arrays", "build_base", "build_delta", "test_points"]
 
@@ -64,9 +64,9 @@ class Answers:
 
     def column(self, masks: NDArray[np.uint64]) -> NDArray[Any]:
         """Masks as ids, in the narrowest type that holds them."""
-        distinct, places = np.unique(masks, return_inverse=True)
-        ids = np.array([self.id(int(mask)) for mask in distinct], dtype=np.uint16)
-        return ids[places].astype(np.uint8) if len(self.masks) <= 256 else ids[places]
+        known = distinct(masks)
+        ids = np.array([self.id(int(mask)) for mask in known], dtype=np.uint16)
+        return ids[np.searchsorted(known, masks)].astype(np.uint8 if len(self.masks) <= 256 else np.uint16)
 
     def lists(self) -> list[list[int]]:
         return [[bit for bit in range(mask.bit_length()) if mask >> bit & 1] for mask in self.masks]

@@ -50,6 +50,7 @@ class Node(NamedTuple):
     name: bytes
     mask: int
     kind: Kind
+    above: int  # the mask of the nearest name above
 
 
 @dataclass(slots=True)
@@ -62,38 +63,32 @@ class Names:
     values: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        tails = b"".join([row[-VALUE:] for row in self.rows])
-        self.values = np.frombuffer(tails, dtype=">u2").astype(np.int64)
+        self.values = np.fromiter((row[-2] << 8 | row[-1] for row in self.rows), np.int64, len(self.rows))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def nodes(self) -> Iterator[Node]:
         """All of them, those between listed names and holes or deeper names made up."""
-        path: list[Node] = []  # the names above, as rows without their tail
         masks = self.masks.tolist()
-        for row in self.rows:
-            name, value = row[:-TAIL], int.from_bytes(row[-VALUE:], "big")
-            while path and not name.startswith(path[-1].name + b"\0"):
+        path: list[tuple[bytes, int]] = []  # the names above, each with a zero at its end, and their masks
+        for row, value in zip(self.rows, self.values.tolist(), strict=True):
+            name = row[: 1 - TAIL]
+            while path and not name.startswith(path[-1][0]):
                 path.pop()
-            for node in self.steps(path[-1] if path else None, name, value, masks):
-                path.append(node)
-                yield node._replace(name=node.name.translate(FROM_ROW))
-
-    def steps(self, over: Node | None, name: bytes, value: int, masks: list[int]) -> Iterator[Node]:
-        """A name, and before it those that stand between it and the listed name above."""
-        above = over.mask if over else 0
-        if over and above:
-            cut = name.find(b"\0", len(over.name) + 1)
-            while cut > 0:
-                yield Node(name[:cut], above, Kind.BETWEEN)
-                cut = name.find(b"\0", cut + 1)
-        if value == HOLE:
-            yield Node(name, 0, Kind.HOLE)
-        elif value == EMPTY_NAME:
-            yield Node(name, above, Kind.BETWEEN if above else Kind.EMPTY)
-        else:
-            yield Node(name, masks[value], Kind.LISTED)
+            over, above = path[-1] if path else (b"", 0)
+            if above:
+                for step in steps(name, len(over)):
+                    path.append((step, above))
+                    yield Node(plain(step), above, Kind.BETWEEN, above)
+            if value < EMPTY_NAME:
+                mask, kind = masks[value], Kind.LISTED
+            elif value == HOLE:
+                mask, kind = 0, Kind.HOLE
+            else:
+                mask, kind = above, Kind.BETWEEN if above else Kind.EMPTY
+            path.append((name, mask))
+            yield Node(plain(name), mask, kind, above)
 
     def listed(self, code: int) -> Iterator[bytes]:
         """The listed names that answer with a code, from the top label."""
@@ -104,19 +99,19 @@ class Names:
 
     def taken(self) -> list[tuple[bytes, int]]:
         """Names with the codes that the name above answers with and they do not: holes, and the test names."""
-        found = []
-        masks = self.masks.tolist()
-        path: list[tuple[bytes, int]] = []
-        for row in self.rows:
-            name, value = row[: 1 - TAIL], int.from_bytes(row[-VALUE:], "big")  # with a zero at the end
-            while path and not name.startswith(path[-1][0]):
-                path.pop()
-            above = path[-1][1] if path else 0
-            mask = masks[value] if value < EMPTY_NAME else 0 if value == HOLE else above
-            if above & ~mask:
-                found.append((name[:-1].translate(FROM_ROW), above & ~mask))
-            path.append((name, mask))
-        return found
+        return [(node.name, node.above & ~node.mask) for node in self.nodes() if node.above & ~node.mask]
+
+
+def steps(name: bytes, start: int) -> Iterator[bytes]:
+    """What stands between a name and the one above it, which is `start` bytes of it; with the zero at the end."""
+    cut = name.find(b"\0", start)
+    while 0 < cut < len(name) - 1:
+        yield name[: cut + 1]
+        cut = name.find(b"\0", cut + 1)
+
+
+def plain(name: bytes) -> bytes:
+    return name[:-1].translate(FROM_ROW)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,59 @@
+"""What the web side needs of the rest of the program. `web` does not know the application: it is handed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..config import ZoneDef
+from ..intake.gate import Gate
+from ..store.contract import Store
+from ..zones.served import ServedZone
+
+__all__ = ["Backend", "Parts", "WebStore"]
+
+
+class WebStore(Store, Protocol):
+    """A store whose calls can be made one change: the reports of many requests share one."""
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """One change; calls of the store inside are part of it."""
+        ...
+
+
+class Parts(Protocol):
+    """The store, the zones, and what is asked of them. Every method may be called from any thread."""
+
+    @property
+    def store(self) -> WebStore: ...
+    @property
+    def zones(self) -> Mapping[str, ZoneDef]: ...
+    @property
+    def data_dir(self) -> Path: ...
+
+    def gate(self) -> Gate:
+        """The gate for partners' reports, as of now."""
+        ...
+
+    def check(self, subject: str) -> dict[str, Any]:
+        """Everything about one subject. Raises SubjectError."""
+        ...
+
+    def feed_status(self) -> list[dict[str, Any]]: ...
+
+    def served(self, name: str) -> ServedZone:
+        """A zone as it was last published. Raises SnapshotError."""
+        ...
+
+
+class Backend(Protocol):
+    """`make_app`'s argument."""
+
+    @property
+    def app(self) -> Parts: ...
+
+    def submitted(self) -> None:
+        """Reports were committed; called in the event loop, returns at once. Wakes whoever settles."""
+        ...

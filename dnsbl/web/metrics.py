@@ -1,0 +1,128 @@
+"""Figures for Prometheus. What happens here is counted as it happens; the rest is looked up when asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from .. import __version__, clock
+from ..errors import DnsblError
+from ..intake.reports import Intake
+from ..zones.publish import Published
+from .backend import Backend
+from .dnscounts import DnsCounts, read_counts
+from .zonebook import ZoneBook
+
+__all__ = ["Metrics"]
+
+MAX_TOUCHED = 100_000  # a longer queue is not counted further
+FEED_STATES = ("new", "ok", "unchanged", "failed", "quarantined", "off")
+
+
+class Metrics:
+    """One registry for each application."""
+
+    def __init__(self, backend: Backend, book: ZoneBook) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "dnsbl_http_requests", "HTTP requests answered", ["route", "method", "status"], registry=self.registry
+        )
+        self.reports = Counter("dnsbl_reports", "Reports received by HTTP", ["result"], registry=self.registry)
+        self.publishes = Counter("dnsbl_publishes", "Snapshots published", ["zone", "kind"], registry=self.registry)
+        self.publish_seconds = Counter(
+            "dnsbl_publish_seconds", "Time spent publishing", ["zone", "kind"], registry=self.registry
+        )
+        for result in ("taken", "repeated", "rejected"):
+            self.reports.labels(result)
+        self.registry.register(LookedUp(backend, book))
+
+    def published(self, published: Published) -> None:
+        """A zone was published; from any thread."""
+        kind = "whole" if published.whole else "delta"
+        self.publishes.labels(published.zone, kind).inc()
+        self.publish_seconds.labels(published.zone, kind).inc(published.seconds)
+
+    def counted(self, intake: Intake) -> None:
+        """Reports were committed, or refused one by one."""
+        for result in ("taken", "repeated", "rejected"):
+            self.reports.labels(result).inc(getattr(intake, result))
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads; from any thread."""
+        return generate_latest(self.registry)
+
+
+class LookedUp(Collector):
+    """What zones, feeds, the store and the DNS processes say when asked."""
+
+    def __init__(self, backend: Backend, book: ZoneBook) -> None:
+        self.backend, self.book = backend, book
+
+    def describe(self) -> list[Metric]:
+        """Nothing is looked up at registration."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        version = GaugeMetricFamily("dnsbl_build_info", "Which version runs", labels=["version"])
+        version.add_metric([__version__], 1)
+        yield version
+        try:
+            yield from self.zones()
+            yield from self.feeds()
+            yield from self.queue()
+            store_up = 1
+        except DnsblError:  # the figures of a store that cannot be read are missing, and this says why
+            store_up = 0
+        yield GaugeMetricFamily("dnsbl_store_up", "Whether the store can be read", value=store_up)
+        yield from dns(read_counts(self.backend.app.data_dir / "run"))
+
+    def zones(self) -> Iterator[Metric]:
+        serial = GaugeMetricFamily("dnsbl_zone_serial", "Serial of the published zone", labels=["zone"])
+        made = GaugeMetricFamily("dnsbl_zone_made_timestamp_seconds", "When it was made", labels=["zone"])
+        pieces = GaugeMetricFamily("dnsbl_zone_pieces", "Pieces of a snapshot file", labels=["zone", "file"])
+        listed = GaugeMetricFamily("dnsbl_zone_listings", "Listings of the zone", labels=["zone"])
+        for facts in self.book.facts():
+            name = facts.zone.name
+            listed.add_metric([name], facts.listed)
+            if facts.snapshot:
+                serial.add_metric([name], facts.snapshot.serial)
+                made.add_metric([name], facts.snapshot.made_at)
+                pieces.add_metric([name, "base"], facts.snapshot.base)
+                pieces.add_metric([name, "delta"], facts.snapshot.delta)
+        yield from (serial, made, pieces, listed)
+
+    def feeds(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily("dnsbl_feed_age_seconds", "Since the feed was last good", labels=["feed"])
+        state = GaugeMetricFamily("dnsbl_feed_state", "1 for the state the feed is in", labels=["feed", "state"])
+        entries = GaugeMetricFamily("dnsbl_feed_entries", "Entries of the feed last applied", labels=["feed"])
+        for row in self.backend.app.feed_status():
+            if row["good_at"]:
+                age.add_metric([row["name"]], max(0.0, time.time() - clock.parse_time(row["good_at"])))
+            for each in FEED_STATES:
+                state.add_metric([row["name"], each], float(row["state"] == each))
+            if row["entries"] is not None:
+                entries.add_metric([row["name"]], row["entries"])
+        yield from (age, state, entries)
+
+    def queue(self) -> Iterator[Metric]:
+        touched = len(self.backend.app.store.touched(MAX_TOUCHED))
+        yield GaugeMetricFamily(
+            "dnsbl_touched", f"Subjects waiting to be decided anew; {MAX_TOUCHED} is that or more", value=touched
+        )
+
+
+def dns(counts: DnsCounts) -> Iterator[Metric]:
+    replies = CounterMetricFamily(
+        "dnsbl_dns_replies", "DNS replies sent", labels=["zone", "type", "rcode", "transport"]
+    )
+    for labels, count in sorted(counts.replies.items()):
+        replies.add_metric(labels, count)
+    events = CounterMetricFamily("dnsbl_dns_events", "What else happened to DNS messages", labels=["event"])
+    for event, count in sorted(counts.events.items()):
+        events.add_metric([event], count)
+    yield from (replies, events)
+    yield GaugeMetricFamily("dnsbl_dns_processes", "DNS processes that tell their figures", value=counts.processes)

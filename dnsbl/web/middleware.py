@@ -1,0 +1,61 @@
+"""Around every handler: what is counted, and what becomes of refusals, failures and our own mistakes."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ..errors import SnapshotError, StoreError
+from . import problems
+from .problems import Problem, busy
+from .state import WEB
+
+__all__ = ["count", "refuse"]
+
+log = logging.getLogger("dnsbl.web")
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# What programs ask, and get problem documents from; all else are pages.
+FOR_PROGRAMS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
+
+
+@web.middleware
+async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count by route, not by path: no stranger can make the table grow."""
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    method = request.method if request.method in METHODS else "other"
+    request.app[WEB].metrics.requests.labels(route, method, str(response.status)).inc()
+    return response
+
+
+@web.middleware
+async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal as a problem document or a page. A client never sees more of a mistake of ours than that it was
+    one; the log has the rest, once."""
+    try:
+        return await handler(request)
+    except ConnectionError:
+        raise  # the client has gone
+    except Problem as error:
+        problem = error
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        problem = problems.of_http(error)
+    except (StoreError, SnapshotError) as error:
+        log.error("%s", error)
+        problem = busy("the store cannot answer now; try again later")
+    except Exception:
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path[:200])
+        problem = Problem(500, "a mistake of ours, and logged; if it stays, tell the operator what you asked")
+    if request.path.startswith(FOR_PROGRAMS):
+        response = problems.response(problem)
+    else:
+        response = request.app[WEB].pages.problem(problem)
+    if problem.headers.get("Connection") == "close":
+        response.force_close()
+    return response

@@ -1,0 +1,134 @@
+"""`/openapi.json`: OpenAPI 3.1, put together from the route table and the schemas of `models`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from .. import __version__
+from ..zones.export import FORMATS
+from . import models
+from .routes import Doc, Route
+
+__all__ = ["describe"]
+
+REF = "#/components/schemas/{model}"
+ABOUT = "Reports in, reputations and zones out. Errors are RFC 9457 problem documents."
+SCHEMAS: tuple[type[BaseModel], ...] = (
+    models.Report,
+    models.Reports,
+    models.ReportsAnswer,
+    models.Subject,
+    models.Zone,
+    models.Feed,
+    models.Health,
+    models.Readiness,
+    models.Problem,
+)
+SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key's secret; `dnsbl key create` shows it once"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same secret"},
+}
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same key with the same body gets the first answer again, and nothing is taken twice",
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "subject": {
+        "name": "subject",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "A network's slash may be written as %2F or as it is",
+        "examples": {"address": {"value": "192.0.2.7"}, "name": {"value": "bad.example"}},
+    },
+    "name": {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
+    "format": {
+        "name": "format",
+        "in": "query",
+        "required": True,
+        "schema": {"type": "string", "enum": list(FORMATS)},
+        "description": "; ".join(f"`{each.name}`: {each.about}" for each in FORMATS.values()),
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "The ETag of an earlier answer; 304 where that is still the newest",
+    },
+    "Idempotency-Key": IDEMPOTENCY,
+}
+
+
+def describe(routes: Iterable[Route]) -> bytes:
+    """The document, as JSON."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.doc:
+            paths.setdefault(route.path, {})[route.method.lower()] = operation(route, route.doc)
+    _, definitions = models_json_schema([(model, "validation") for model in SCHEMAS], ref_template=REF)
+    return orjson.dumps(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "dnsbl", "version": __version__, "description": ABOUT},
+            "paths": paths,
+            "components": {"schemas": definitions["$defs"], "securitySchemes": SECURITY},
+        }
+    )
+
+
+def operation(route: Route, doc: Doc) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": doc.summary,
+        "responses": {**dict(successes(doc)), **dict(refusals(doc.refusals))},
+    }
+    if doc.parameters:
+        found["parameters"] = [PARAMETERS[name] for name in doc.parameters]
+    if doc.bodies:
+        found["requestBody"] = {
+            "required": True,
+            "content": {kind: {"schema": schema(model)} for kind, model in doc.bodies.items()},
+        }
+    if doc.scope:
+        needed: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+        found["security"] = needed if doc.scope_needed else [{}, *needed]
+        found["description"] = f"Scope: `{doc.scope}`." + ("" if doc.scope_needed else " Without a key, less is told.")
+    return found
+
+
+def successes(doc: Doc) -> Iterable[tuple[str, dict[str, Any]]]:
+    for status, content in doc.answers.items():
+        found: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+        if content:
+            found["content"] = {kind: {"schema": schema(model)} for kind, model in content.items()}
+        yield str(status), found
+
+
+def refusals(statuses: Iterable[int]) -> Iterable[tuple[str, dict[str, Any]]]:
+    content = {"application/problem+json": {"schema": schema(models.Problem)}}
+    for status in statuses:
+        yield str(status), {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def schema(what: Any) -> Mapping[str, Any]:
+    """A model's reference; `[model]` an array of it; a tuple any of them; `dict` any
+    object; None text."""
+    if what is None:
+        return {"type": "string"}
+    if what is dict:
+        return {"type": "object"}
+    if isinstance(what, list):
+        return {"type": "array", "items": schema(what[0])}
+    if isinstance(what, tuple):
+        return {"anyOf": [schema(each) for each in what]}
+    return {"$ref": REF.format(model=what.__name__)}

@@ -1,0 +1,120 @@
+"""Pages for people: what this is, a look-up in plain words, how everything fares. No script, nothing from others."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..errors import StoreError, SubjectError
+from ..model import CATEGORIES
+from .auth import may_read
+from .problems import Problem
+from .state import WEB
+from .subjects import public
+from .usage import operator_mail, postfix, rspamd
+
+__all__ = ["Pages", "icon", "index", "lookup", "status", "style"]
+
+MAX_QUERY = 300  # characters shown again of what was asked
+KINDS = {
+    "feed": "a public list",
+    "import": "a list of the operator's",
+    "list": "a list",
+    "operator": "the operator",
+    "partner": "a partner",
+    "trap": "a spam trap",
+}
+STATES = {
+    "new": "not fetched yet",
+    "ok": "good",
+    "unchanged": "good, unchanged",
+    "failed": "could not be fetched",
+    "quarantined": "held back: not believed",
+    "off": "off",
+}
+
+
+class Pages:
+    """The templates, escaped by default; a value that is missing is a mistake, not an empty place."""
+
+    def __init__(self) -> None:
+        self.jinja = Environment(
+            loader=PackageLoader("dnsbl.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.jinja.filters["moment"] = moment
+        self.jinja.globals.update(kinds=KINDS, states=STATES, categories=CATEGORIES)
+
+    def render(self, name: str, status: int = 200, **values: Any) -> web.Response:
+        text = self.jinja.get_template(name).render(**values)
+        return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
+
+    def problem(self, problem: Problem) -> web.Response:
+        response = self.render("problem.html", problem.status, title=problem.title, detail=problem.detail)
+        response.headers.update(problem.headers)
+        return response
+
+
+def moment(at: str | None) -> str:
+    """RFC 3339 as people read it."""
+    return f"{at[:10]} {at[11:16]} UTC" if at else "never"
+
+
+async def index(request: web.Request) -> web.StreamResponse:
+    """What this is, and how to use it."""
+    state = request.app[WEB]
+    facts = await state.threads.read(state.book.facts)
+    zones = [each.zone for each in facts]
+    return state.pages.render(
+        "index.html", zones=[each.as_model() for each in facts], postfix=postfix(zones), rspamd=rspamd(zones)
+    )
+
+
+async def lookup(request: web.Request) -> web.StreamResponse:
+    """One subject, in plain words."""
+    state = request.app[WEB]
+    app = state.backend.app
+    asked = request.query.get("q", "").strip()[:MAX_QUERY]
+    values: dict[str, Any] = {"asked": asked, "found": None, "mistake": "", "zones": app.zones, "mail": operator_mail}
+    if not asked:
+        return state.pages.render("lookup.html", **values)
+    try:
+        found = await state.threads.read(app.check, asked)
+    except SubjectError as error:
+        return state.pages.render("lookup.html", 400, **values | {"mistake": str(error)})
+    if not await may_read(request):
+        found = await state.threads.read(public, found, app.store)
+    return state.pages.render("lookup.html", **values | {"found": found})
+
+
+async def status(request: web.Request) -> web.StreamResponse:
+    """How zones and feeds fare. A store that cannot be read is part of the answer."""
+    state = request.app[WEB]
+    reasons = await state.threads.read(state.readiness.reasons)
+    try:
+        facts = await state.threads.read(state.book.facts)
+        feeds = await state.threads.read(state.backend.app.feed_status)
+    except StoreError:
+        facts, feeds = [], []
+    return state.pages.render("status.html", zones=[each.as_model() for each in facts], feeds=feeds, ready=not reasons)
+
+
+async def style(_: web.Request) -> web.StreamResponse:
+    return packaged("style.css", "text/css")
+
+
+async def icon(_: web.Request) -> web.StreamResponse:
+    return packaged("icon.svg", "image/svg+xml")
+
+
+def packaged(name: str, content_type: str) -> web.Response:
+    text = resources.files(__package__).joinpath("templates", name).read_text("utf-8")
+    return web.Response(
+        text=text, content_type=content_type, charset="utf-8", headers={"Cache-Control": "public, max-age=3600"}
+    )

@@ -1,0 +1,101 @@
+"""What the handlers of one web application share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from .. import clock
+from ..errors import StoreError
+from ..store.contract import Key
+
+if TYPE_CHECKING:
+    from .backend import Backend
+    from .batch import Batcher
+    from .body import Uploads
+    from .metrics import Metrics
+    from .pages import Pages
+    from .readiness import Readiness
+    from .reports import Twins
+    from .zonebook import ZoneBook
+
+__all__ = ["WEB", "KeyUse", "Threads", "Web"]
+
+log = logging.getLogger("dnsbl.web")
+
+READERS = 8  # threads that read the store; reads do not wait for changes
+USE_EVERY = 60  # seconds; a key's last use is written no more often
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Threads:
+    """Where work is done that would hold up the event loop: readers, and one for writes nobody waits for."""
+
+    def __init__(self) -> None:
+        self.readers = ThreadPoolExecutor(READERS, "web-read")
+        self.chores = ThreadPoolExecutor(1, "web-chore")
+
+    async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.readers, lambda: work(*args, **kwargs))
+
+    def close(self) -> None:
+        for executor in (self.readers, self.chores):
+            executor.shutdown(cancel_futures=True)
+
+
+class KeyUse:
+    """Which keys' use is due to be written: at most once a minute each."""
+
+    def __init__(self) -> None:
+        self.marked: dict[int, int] = {}
+
+    def due(self, key: Key, now: int) -> bool:
+        """Whether to write it now; the next answer for this key is no for a minute."""
+        if max(key.last_used or 0, self.marked.get(key.id, 0)) > now - USE_EVERY:
+            return False
+        self.marked[key.id] = now
+        return True
+
+
+class Web:
+    """Made by `make_app`, found by handlers at `request.app[WEB]`."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        metrics: Metrics,
+        threads: Threads,
+        batcher: Batcher,
+        uploads: Uploads,
+        twins: Twins,
+        book: ZoneBook,
+        readiness: Readiness,
+        pages: Pages,
+    ) -> None:
+        self.backend, self.metrics, self.threads = backend, metrics, threads
+        self.batcher, self.uploads, self.twins = batcher, uploads, twins
+        self.book, self.readiness, self.pages = book, readiness, pages
+        self.uses = KeyUse()
+        self.openapi: bytes = b""
+        self.exports = 0  # under way
+
+    def note_use(self, key: Key) -> None:
+        """Write that a key was used, in the background: a read does not wait for a write."""
+        now = clock.now()
+        if self.uses.due(key, now):
+            self.threads.chores.submit(self.write_use, key.id, now)
+
+    def write_use(self, key: int, now: int) -> None:
+        try:
+            self.backend.app.store.key_used(key, now)
+        except StoreError as error:
+            log.warning("the use of key %d was not written: %s", key, error)
+
+
+WEB: web.AppKey[Web] = web.AppKey("web", Web)

@@ -1,0 +1,65 @@
+"""`/healthz`, `/readyz`, `/metrics`, `GET /v1/feeds`, `/openapi.json`."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ..errors import StoreError
+from .auth import may_read
+from .problems import busy
+from .responses import json_response
+from .state import WEB
+
+__all__ = ["feeds", "healthz", "metrics", "openapi", "readyz"]
+
+
+async def healthz(request: web.Request) -> web.StreamResponse:
+    """The process lives and can read its store."""
+    state = request.app[WEB]
+    try:
+        await state.threads.read(state.backend.app.store.change_seq)
+    except StoreError:
+        raise busy("the store cannot be read; the log says why") from None
+    return json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """Every zone is published and the store takes changes."""
+    state = request.app[WEB]
+    reasons = await state.threads.read(state.readiness.reasons)
+    headers = {"Retry-After": "1"} if reasons else {}
+    return json_response({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200, headers)
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Figures for Prometheus."""
+    state = request.app[WEB]
+    body = await state.threads.read(state.metrics.render)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def feeds(request: web.Request) -> web.StreamResponse:
+    """Every feed and its health."""
+    state = request.app[WEB]
+    rows = await state.threads.read(state.backend.app.feed_status)
+    if not await may_read(request):
+        rows = [{**row, "url": public_url(row["url"])} for row in rows]
+    return json_response(rows)
+
+
+def public_url(url: str | None) -> str | None:
+    """Where a feed is from, without what may be our key to it: user, password and query; of a file nothing."""
+    parts = urlsplit(url or "")
+    if parts.scheme not in ("http", "https"):
+        return None
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+async def openapi(request: web.Request) -> web.StreamResponse:
+    """This description."""
+    return web.Response(
+        body=request.app[WEB].openapi, content_type="application/json", headers={"Access-Control-Allow-Origin": "*"}
+    )

@@ -1,0 +1,47 @@
+"""`GET /v1/subjects/{subject}`: where it is listed and why. Who told us is for keys that may read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import SubjectError
+from ..store.contract import Store
+from .auth import may_read
+from .problems import Problem
+from .responses import json_response
+from .state import WEB
+
+__all__ = ["get_subject", "public"]
+
+SAID = ("operator", "removal", "never-list")  # origins of exemptions that are no source's name
+
+
+async def get_subject(request: web.Request) -> web.StreamResponse:
+    """Everything about one subject."""
+    state = request.app[WEB]
+    app = state.backend.app
+    try:
+        found = await state.threads.read(app.check, request.match_info["subject"])
+    except SubjectError as error:
+        raise Problem(400, str(error)) from error
+    if not await may_read(request):
+        found = await state.threads.read(public, found, app.store)
+    return json_response(found)
+
+
+def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
+    """A check without names: a source is its kind. Traps and partners would suffer from being known."""
+    kinds = {source.name: source.kind for source in store.sources().values()}
+    for zone in found["zones"]:
+        for line in zone["breakdown"]:
+            line["source"] = kinds.get(line["source"], "source")
+    for exemption in found["exemptions"]:
+        origin = exemption["origin"]
+        if origin not in SAID:
+            kind = kinds.get(origin, "list")
+            if exemption["reason"] == origin:
+                exemption["reason"] = kind
+            exemption["origin"] = kind
+    return found
