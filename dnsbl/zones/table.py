@@ -79,9 +79,7 @@ def flatten(listed: Pieces, holes: Pieces, regions: Pieces | None = None) -> Pie
     """
     if regions is not None:
         return cut(listed, holes, regions)
-    if (listed.first[1:] < listed.first[:-1]).any():
-        order = np.argsort(listed.first, kind="stable")
-        listed = Pieces(listed.first[order], listed.last[order], listed.mask[order])
+    listed, holes = ascending(listed), ascending(holes)
     alone = isolated(listed) & ~touching(listed, holes)
     if alone.all():
         return merge(listed)
@@ -91,6 +89,13 @@ def flatten(listed: Pieces, holes: Pieces, regions: Pieces | None = None) -> Pie
     order = np.argsort(first, kind="stable")
     last, mask = np.concatenate([rest.last, crowd.last]), np.concatenate([rest.mask, crowd.mask])
     return merge(Pieces(first[order], last[order], mask[order]))
+
+
+def ascending(table: Pieces) -> Pieces:
+    if not (table.first[1:] < table.first[:-1]).any():
+        return table
+    order = np.argsort(table.first, kind="stable")
+    return Pieces(table.first[order], table.last[order], table.mask[order])
 
 
 def distinct(values: Words) -> Words:
@@ -116,7 +121,8 @@ def touching(listed: Pieces, holes: Pieces) -> NDArray[np.bool_]:
     if not len(holes):
         return np.zeros(len(listed), dtype=np.bool_)
     place = np.searchsorted(holes.first, listed.last, side="right").astype(np.int64) - 1
-    return np.asarray((place >= 0) & (holes.last[np.maximum(place, 0)] >= listed.first))
+    reach = np.maximum.accumulate(holes.last)
+    return np.asarray((place >= 0) & (reach[np.maximum(place, 0)] >= listed.first))
 
 
 def cut(listed: Pieces, holes: Pieces, regions: Pieces | None) -> Pieces:
