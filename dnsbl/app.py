@@ -278,7 +278,9 @@ class App:
     def delist(self, subject: str, zone: str, reason: str) -> list[str]:
         """Take a subject off: exempt for the zone's grace, and what was reported before does not count again."""
         key = listing_key(parse(subject))
-        zones = [self.zone(zone)] if zone else [z for z in self.zones.values() if z.kind == kind(key)]
+        zones = (
+            [self.zone(zone)] if zone else [z for z in self.zones.values() if z.kind == kind(key) and z.policy.exempt]
+        )
         now = clock.now()
         for each in zones:
             until = now + each.removal.grace

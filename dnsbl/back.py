@@ -18,7 +18,7 @@ from .config import FeedDef, parse_listen
 from .errors import ConfigError, DnsblError, StartError
 from .intake.feeds import Pulled
 from .intake.schedule import Schedule
-from .web.app import make_app
+from .web.app import WEB, make_app
 
 __all__ = ["Back"]
 
@@ -71,7 +71,9 @@ class Back:
 
     async def start_web(self) -> None:
         host, port = parse_listen(self.app.settings.config.web.listen)
-        self.runner = web.AppRunner(make_app(self), access_log=None, shutdown_timeout=STOP_WITHIN)
+        made = make_app(self)
+        self.on_published = made[WEB].metrics.published
+        self.runner = web.AppRunner(made, shutdown_timeout=STOP_WITHIN)
         await self.runner.setup()
         try:
             await web.TCPSite(self.runner, host, port).start()

@@ -19,6 +19,7 @@ from .feeds import Pulled, next_pull
 __all__ = ["Schedule"]
 
 log = logging.getLogger("dnsbl.jobs")
+TELL_AT = 3  # failures in a row
 AT_ONCE = 2  # pulls at the same time: parsing takes a core
 
 
@@ -75,10 +76,21 @@ class Schedule:
         except DnsblError as error:  # the store's trouble, not the feed's
             log.error("feed %s: %s", feed.name, error)
         else:
-            level = logging.INFO if pulled.state in ("ok", "unchanged") else logging.WARNING
-            log.log(level, "feed %s: %s %s", feed.name, pulled.state, pulled.reason)
+            self.say(feed, pulled)
         if self.feeds.get(feed.name) == feed:
             self.plan(feed, self.states().get(feed.name))
+
+    def say(self, feed: FeedDef, pulled: Pulled) -> None:
+        """A quarantine is told at once; a failure when it is the third in a row, as most pass by themselves."""
+        if pulled.state == "quarantined":
+            log.warning("feed %s: quarantined: %s; what it had before stays", feed.name, pulled.reason)
+        elif pulled.state == "failed":
+            state = self.states().get(feed.name)
+            if state is not None and state.failures == TELL_AT:
+                log.warning("feed %s: failed %d times: %s", feed.name, state.failures, pulled.reason)
+        elif pulled.state == "ok":
+            counts = (pulled.entry.total, pulled.entry.appeared, pulled.entry.left)
+            log.info("feed %s: %d entries, %d appeared, %d left", feed.name, *counts)
 
     def close(self) -> None:
         if self.scheduler.running:

@@ -20,8 +20,8 @@ class Exemptions:
 
     def __init__(self, exemptions: Iterable[Exemption], now: int) -> None:
         self.seq: int | None = None  # the journal's number when they were known to be the store's; None: not known
-        self.everywhere: dict[bytes, Exemption] = {}
-        self.by_zone: dict[str, dict[bytes, Exemption]] = {}
+        self.everywhere: dict[bytes, list[Exemption]] = {}  # by subject: operator, lists and removals may all have it
+        self.by_zone: dict[str, dict[bytes, list[Exemption]]] = {}
         self.removals: dict[str, dict[bytes, int]] = {}
         for exemption in exemptions:
             if exemption.origin == "removal":
@@ -29,7 +29,7 @@ class Exemptions:
             if exemption.until is not None and exemption.until <= now:
                 continue
             table = self.by_zone.setdefault(exemption.zone, {}) if exemption.zone else self.everywhere
-            table[exemption.subject] = exemption
+            table.setdefault(exemption.subject, []).append(exemption)
         self.ranges = {"": Ranges([*NEVER_LIST, *self.everywhere])}
         for zone, table in self.by_zone.items():
             self.ranges[zone] = Ranges([*NEVER_LIST, *self.everywhere, *table])
@@ -55,7 +55,7 @@ class Exemptions:
         if never_listed(subject):
             return [Exemption(subject, "special-purpose range (RFC 6890): never listed", "never-list")]
         tables = [self.everywhere, self.by_zone.get(zone, {})] if zone else [self.everywhere, *self.by_zone.values()]
-        return [table[above] for above in ancestors(subject) for table in tables if above in table]
+        return [found for above in ancestors(subject) for table in tables for found in table.get(above, ())]
 
     def forgiven(self, subject: bytes, zone: str) -> int:
         """Evidence up to this moment was forgiven by a removal; 0: none was."""

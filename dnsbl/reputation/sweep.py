@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -25,8 +26,13 @@ class ExemptionCache:
         self.version = -1
         self.good_until: float = 0
         self.current = Exemptions([], 0)
+        self.lock = threading.Lock()  # asked from any thread
 
     def get(self, now: int) -> Exemptions:
+        with self.lock:
+            return self.fetch(now)
+
+    def fetch(self, now: int) -> Exemptions:
         seq = self.store.change_seq()  # first: what is journalled later may be missing here
         version = self.store.exemptions_version()
         if version != self.version or now >= self.good_until:

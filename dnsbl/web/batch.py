@@ -163,24 +163,19 @@ class Batcher:
         """What came of each post: taken together, or refused for its own fault or for the store's."""
         try:
             gate = self.backend.app.gate()
-            parsed = [parse(post, gate) for post in posts]
-            try:
-                outcomes = self.write(posts, parsed)
-            except StoreError:
-                raise
-            except Exception:
-                if len(posts) == 1:
-                    raise
-                return [self.commit([post])[0] for post in posts]  # one of them is not to be the others' ruin
+            outcomes = self.write(posts, [parse(post, gate) for post in posts])
         except StoreError as error:
-            if str(error) != self.said:
+            if str(error) != self.said:  # said once, not for every batch
                 log.error("reports are not taken: %s", error)
             self.said = str(error)
             return [error] * len(posts)
         except Exception as error:
-            return [error] * len(posts)
-        self.said = ""
-        return outcomes
+            if len(posts) == 1:
+                return [error]
+        else:
+            self.said = ""
+            return outcomes
+        return [self.commit([post])[0] for post in posts]  # one of them is at fault: it is not to be the others' ruin
 
     def write(self, posts: Sequence[Post], parsed: Sequence[tuple[Intake, list[Report]] | Exception]) -> list[Outcome]:
         store = self.backend.app.store

@@ -79,6 +79,8 @@ def flatten(listed: Pieces, holes: Pieces, regions: Pieces | None = None) -> Pie
     """
     if regions is not None:
         return cut(listed, holes, regions)
+    if not listed.mask.all():  # codes that the zone no longer has
+        listed = listed.where(listed.mask != 0)
     listed, holes = ascending(listed), ascending(holes)
     alone = isolated(listed) & ~touching(listed, holes)
     if alone.all():

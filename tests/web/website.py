@@ -1,0 +1,85 @@
+"""A real application over a real store, served on 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import ClientSession, web
+
+from dnsbl import clock, config
+from dnsbl.app import App
+from dnsbl.intake.partners import create_key
+from dnsbl.web.app import WEB, make_app
+from dnsbl.web.state import Web
+
+
+def settings_in(directory: Path) -> config.Settings:
+    found = config.load(Path(__file__).parent.parent / "samples" / "empty.toml")
+    return found.model_copy(update={"config": found.config.model_copy(update={"data_dir": directory})})
+
+
+class Backend:
+    """What the server hands to the web side."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.woken = 0
+
+    def submitted(self) -> None:
+        self.woken += 1
+
+
+class Site:
+    """The application, where it is, and a client for it."""
+
+    def __init__(self, backend: Backend, state: Web, url: str, port: int, client: ClientSession) -> None:
+        self.backend, self.app, self.state = backend, backend.app, state
+        self.url, self.port, self.client = url, port, client
+
+    def key(self, *scopes: str, name: str = "partner", expires: int | None = None) -> str:
+        return create_key(self.app.store, name, 0.8, list(scopes), clock.now(), expires)[1]
+
+    def bearer(self, *scopes: str, name: str = "partner") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key(*scopes, name=name)}"}
+
+    def reports(self) -> list[tuple]:
+        """Every report kept: subject key, source name, category, time, word."""
+        return self.app.store.rows(
+            "SELECT subject, source.name, category.name, at, word FROM report JOIN source ON source.id = report.source "
+            "JOIN category ON category.id = report.category ORDER BY subject, at"
+        )
+
+
+@asynccontextmanager
+async def serving(directory: Path, settle: bool = True) -> AsyncIterator[Site]:
+    with App(settings_in(directory)) as app:
+        if settle:
+            await asyncio.to_thread(app.settle)
+        backend = Backend(app)
+        application = make_app(backend)
+        runner = web.AppRunner(application, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            async with ClientSession(f"http://127.0.0.1:{port}") as client:
+                yield Site(backend, application[WEB], f"http://127.0.0.1:{port}", port, client)
+        finally:
+            await runner.cleanup()
+
+
+async def problem(response, status: int) -> dict:
+    """The problem document of a refusal, held to RFC 9457."""
+    text = await response.text()
+    assert response.status == status, text
+    assert response.content_type == "application/problem+json"
+    document = await response.json(content_type=None)
+    assert {"type", "title", "status", "detail"} <= document.keys()
+    assert document["status"] == status
+    assert document["type"] == "about:blank"
+    assert document["detail"]
+    assert "Traceback" not in text
+    return document
