@@ -28,7 +28,7 @@ from .intake import partners
 from .intake.gate import Gate
 from .intake.health import Limits
 from .intake.lists import ListTerms, apply
-from .intake.reports import Intake, looks_like_reports, open_stream, read_reports
+from .intake.reports import Intake, counted, looks_like_reports, open_stream, read_reports
 from .model import Report
 from .reputation.explain import ZoneView, explain
 from .reputation.sweep import ExemptionCache, sweep
@@ -49,11 +49,27 @@ OPERATOR = "operator"
 OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
 REPORTS_AT_ONCE = 250_000
 HEAD = 64 * 1024
-Progress = Callable[[str, int], None]  # what is being done, and how much of it more
+Progress = Callable[..., None]  # (what is being done, how much of it more, of how much in all where that is known)
 
 
-def quiet(_what: str, _more: int) -> None:
+def quiet(_what: str, _more: int, _total: int | None = None) -> None:
     """No progress is shown."""
+
+
+def reading(file: IO[bytes], progress: Progress) -> Callable[[], None]:
+    """Reports how far a file has been read, in bytes; nothing for a pipe, which has no end to be far from."""
+    try:
+        size, before = os.fstat(file.fileno()).st_size, file.tell()
+    except (OSError, ValueError):
+        return lambda: None
+
+    def more() -> None:
+        nonlocal before
+        here = file.tell()
+        progress("reading", here - before, size)
+        before = here
+
+    return more
 
 
 class App:
@@ -187,7 +203,7 @@ class App:
         reports = format == "reports" or (format is None and looks_like_reports(head))
         source = self.import_source(name, trust)
         if reports:
-            result = self.import_reports(stream, source, category, words, progress)
+            result = self.import_reports(stream, source, category, words, reading(file, progress))
         else:
             result = self.import_list(stream, source, format, category, words, accept)
         self.settle(progress)
@@ -197,7 +213,7 @@ class App:
         return self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
 
     def import_reports(
-        self, stream: IO[bytes], source: Source, category: str, words: Mapping[str, str], progress: Progress
+        self, stream: IO[bytes], source: Source, category: str, words: Mapping[str, str], each: Callable[[], None]
     ) -> dict[str, Any]:
         intake = Intake()
         batch: list[Report] = []
@@ -206,10 +222,9 @@ class App:
             taken = self.store.take_reports(source.id, batch)
             intake.taken += taken.taken
             intake.repeated += taken.repeated
-            progress("reports", len(batch))
             batch.clear()
 
-        for report in read_reports(stream, self.gate(words, category), intake):
+        for report in counted(read_reports(stream, self.gate(words, category), intake), each):
             batch.append(report)
             if len(batch) >= REPORTS_AT_ONCE:
                 flush()

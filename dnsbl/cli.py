@@ -228,7 +228,7 @@ def feed_pull(names: tuple[str, ...], accept: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress: Callable[[str, int], None]) -> Any:
+async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress: Callable[..., None]) -> Any:
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(feed: config.FeedDef) -> Any:

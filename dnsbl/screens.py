@@ -32,18 +32,18 @@ def out(*parts: Any) -> None:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[str, int], None]]:
+def progress() -> Iterator[Callable[..., None]]:
     """A line for each thing being done, on a terminal; nothing elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda _what, _more: None
+        yield lambda _what, _more, _total=None: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}
 
-        def more(what: str, count: int) -> None:
+        def more(what: str, count: int, total: int | None = None) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what, total=None)
+                tasks[what] = bar.add_task(what, total=total)
             bar.advance(tasks[what], count)
 
         yield more

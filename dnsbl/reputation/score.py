@@ -205,19 +205,35 @@ def codes_of(grouped: Grouped, weighing: Weighing, now: int) -> tuple[Ints, Ints
     firsts = starts(subject)
     codes = np.bitwise_or.reduceat(bits, firsts)
     with np.errstate(divide="ignore"):
-        lasts = np.ceil(weighing.half_life[category] * np.log2(weight / weighing.code_weight))
-    drops = np.where(shown & ~held, now + np.maximum(lasts, 0).astype(np.int64) + 1, NEVER)
-    return np.where(codes == 0, heaviest(subject, weight, category, weighing), codes), np.minimum.reduceat(
-        drops, firsts
-    )
+        lasts = np.floor(weighing.half_life[category] * np.log2(weight / weighing.code_weight))
+    drops = now + np.maximum(lasts, 0).astype(np.int64)
+    sizes = np.diff(np.append(groups, len(claims.place)))
+    then = np.add.reduceat(weighing.weight(claims, np.repeat(drops, sizes)), groups)
+    drops += then >= weighing.code_weight  # the logarithm is not exact: the weight of that second decides
+    due = np.minimum.reduceat(np.where(shown & ~held, drops, NEVER), firsts)
+    if codes.all():
+        return codes, due
+    best = heaviest(subject, weight)
+    overtaken = np.minimum.reduceat(overtakes(subject, weight, category, best, weighing, now), firsts)
+    light = codes == 0
+    return np.where(light, 1 << weighing.code[category[best]], codes), np.where(light, overtaken, due)
 
 
-def heaviest(subject: Ints, weight: Floats, category: Ints, weighing: Weighing) -> Ints:
-    """The code (a bit) of each subject's heaviest category."""
+def heaviest(subject: Ints, weight: Floats) -> Ints:
+    """The row of each subject's heaviest category."""
     order = np.lexsort((weight, subject))
     lasts = np.append(starts(subject[order])[1:], len(order)) - 1
-    codes: Ints = 1 << weighing.code[category[order][lasts]]
-    return codes
+    return order[lasts]
+
+
+def overtakes(subject: Ints, weight: Floats, category: Ints, best: Ints, weighing: Weighing, now: int) -> Ints:
+    """When each category, decaying more slowly, will be as heavy as its subject's heaviest; NEVER if it will not."""
+    rate = 1.0 / weighing.half_life[category]
+    gains = rate[best][subject] - rate
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seconds = np.ceil((np.log2(weight[best][subject]) - np.log2(weight)) / gains)
+    will = (gains > 0) & (seconds < NEVER // 2)
+    return np.where(will, now + np.maximum(np.where(will, seconds, 0), 1).astype(np.int64), NEVER)
 
 
 def leaves(grouped: Grouped, weighing: Weighing, listed: Bools, now: int) -> Ints:
