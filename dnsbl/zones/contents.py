@@ -66,7 +66,8 @@ class Names:
         self.values = np.fromiter((row[-2] << 8 | row[-1] for row in self.rows), np.int64, len(self.rows))
 
     def __len__(self) -> int:
-        return len(self.rows)
+        """How many are listed."""
+        return int((self.values < EMPTY_NAME).sum())
 
     def nodes(self) -> Iterator[Node]:
         """All of them, those between listed names and holes or deeper names made up."""
@@ -127,7 +128,7 @@ class Contents:
     names: Names = field(default_factory=lambda: Names([], np.zeros(1, dtype=np.uint64)))
 
     def __len__(self) -> int:
-        """How many pieces and names it has."""
+        """How many pieces and listed names it has."""
         return len(self.ip4) + len(self.ip6) + len(self.deep) + len(self.names)
 
 

@@ -108,7 +108,7 @@ def header(held: Contents, mark: str, notes: Iterable[str]) -> str:
     """What the file is, as comments: zone, serial, time, count, and what the format cannot say."""
     lines = [
         f"zone {held.zone.origin} ({held.zone.name}), serial {held.serial}, made {rfc3339(held.made_at)}",
-        f"{len(held):,} {'names' if held.zone.kind == 'domain' else 'ranges and addresses'}",
+        f"{len(held):,} {'listed names' if held.zone.kind == 'domain' else 'ranges and addresses'}",
         *notes,
     ]
     return "".join(f"{mark} {line}\n" for line in lines)
