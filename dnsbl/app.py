@@ -8,13 +8,12 @@ several processes: the store takes one writer at a time, and a zone one publishe
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import threading
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -110,9 +109,9 @@ class App:
         return {name: Publisher(self.store, zone, self.data_dir) for name, zone in self.zones.items()}
 
     def replace(self, settings: Settings) -> None:
-        """Other zones and feeds from now on; the data directory stays."""
+        """Other zones and feeds from now on; the data directory stays, and all else that was opened with it."""
         with self.settling:
-            self.settings = settings
+            self.settings = settings.model_copy(update={"config": self.settings.config})
             self.publishers = self.make_publishers()
         self.reconcile()
 
@@ -125,9 +124,12 @@ class App:
         for source in self.store.sources().values():
             if source.kind == "feed" and source.name not in enabled:
                 entry = self.store.replace_entries(source.id, {}, {}, "other", clock.now())
-                self.store.replace_exemptions(source.name, [], "", clock.now())
+                freed = self.store.replace_exemptions(source.name, [], "", clock.now())
                 if entry.left:
                     log.warning("feed %s is off: its %d entries decay from now on", source.name, entry.left)
+                if freed.left:
+                    log.warning("feed %s is off: its %d subjects are exempt no more", source.name, freed.left)
+                if entry.left or freed.left:  # what it had is not known any more: once on again, it is all new
                     self.store.put_feed_state(FeedState(source.name, "off"))
         rules = {name: zone.model_dump(mode="json") for name, zone in self.zones.items()}
         digest = sha256(orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -154,6 +156,8 @@ class App:
                     published = publisher.publish(exempt, now, force=name in forced)
                 except (PublishRefused, SnapshotError) as error:
                     refusals.append(error)
+                    if isinstance(error, SnapshotError):  # the files may be damaged: look at them afresh next time
+                        self.publishers[name] = Publisher(self.store, publisher.zone, self.data_dir)
                     continue
                 if published:
                     done.append(published)
@@ -199,7 +203,7 @@ class App:
         """A list or a file of reports, taken and settled. Raises IntakeError, Quarantined, StoreError."""
         self.reconcile()
         stream = open_stream(file)
-        head = stream.peek(HEAD)[:HEAD] if hasattr(stream, "peek") else b""
+        head = stream.peek(HEAD)[:HEAD]
         reports = format == "reports" or (format is None and looks_like_reports(head))
         source = self.import_source(name, trust)
         if reports:
@@ -213,7 +217,7 @@ class App:
         return self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
 
     def import_reports(
-        self, stream: IO[bytes], source: Source, category: str, words: Mapping[str, str], each: Callable[[], None]
+        self, stream: BufferedReader, source: Source, category: str, words: Mapping[str, str], each: Callable[[], None]
     ) -> dict[str, Any]:
         intake = Intake()
         batch: list[Report] = []
@@ -224,10 +228,15 @@ class App:
             intake.repeated += taken.repeated
             batch.clear()
 
-        for report in counted(read_reports(stream, self.gate(words, category), intake), each):
-            batch.append(report)
-            if len(batch) >= REPORTS_AT_ONCE:
-                flush()
+        try:
+            for report in counted(read_reports(stream, self.gate(words, category), intake), each):
+                batch.append(report)
+                if len(batch) >= REPORTS_AT_ONCE:
+                    flush()
+        except IntakeError as error:
+            flush()
+            self.settle()
+            raise IntakeError(f"{error}; {intake.taken:,} reports before that were taken") from error
         flush()
         return {"kind": "reports", **intake.as_json()}
 
@@ -258,7 +267,7 @@ class App:
         """One report by an operator, settled. Raises IntakeError where it is refused."""
         made = self.gate(category=category, widest=OPERATOR_WIDEST).report(subject, category)
         if isinstance(made, str):
-            raise IntakeError(f"{subject}: {made}")
+            raise IntakeError(f"{subject[:100]!r}: {made}")
         where = self.store.source(source, OPERATOR, trust=1.0, keep=True)
         self.store.take_reports(where.id, [made])
         self.store.audit(clock.now(), OPERATOR, "report", text(made.subject), category)
@@ -275,14 +284,14 @@ class App:
     # exemptions
 
     def allow(self, subject: str, reason: str, until: int | None, zone: str = "") -> None:
-        key = parse(subject)
+        key = parsed(subject)
         now = clock.now()
         self.store.add_exemption(Exemption(key, reason, OPERATOR, zone, now, until))
         self.store.audit(now, OPERATOR, "allow", text(key), reason)
         self.settle()
 
     def disallow(self, subject: str) -> int:
-        key = parse(subject)
+        key = parsed(subject)
         count = self.store.remove_exemption(key)
         if not count:
             raise IntakeError(f"{text(key)} is not on the allow-list; `dnsbl allow list` shows what is")
@@ -292,10 +301,12 @@ class App:
 
     def delist(self, subject: str, zone: str, reason: str) -> list[str]:
         """Take a subject off: exempt for the zone's grace, and what was reported before does not count again."""
-        key = listing_key(parse(subject))
-        zones = (
-            [self.zone(zone)] if zone else [z for z in self.zones.values() if z.kind == kind(key) and z.policy.exempt]
-        )
+        key = listing_key(parsed(subject))
+        named = [self.zone(zone)] if zone else [z for z in self.zones.values() if z.policy.exempt]
+        zones = [z for z in named if z.kind == kind(key)]
+        if not zones:
+            what = f"zone {zone} is not" if zone else "no zone is"
+            raise IntakeError(f"{text(key)}: {what} about subjects of this kind")
         now = clock.now()
         for each in zones:
             until = now + each.removal.grace
@@ -321,10 +332,7 @@ class App:
 
     def check(self, subject: str) -> dict[str, Any]:
         """Everything about one subject. Raises SubjectError."""
-        try:
-            key = parse(subject)
-        except SubjectError as error:
-            raise SubjectError(f"{subject[:100]!r}: {error}") from None
+        key = parsed(subject)
         now = clock.now()
         exempt = self.exemptions.get(now)
         views = explain(self.store, self.zones, exempt, key, now)
@@ -498,6 +506,14 @@ class App:
         self.settle(progress, force=self.zones)
 
 
+def parsed(subject: str) -> bytes:
+    """The key of a subject. Raises SubjectError with the text in it."""
+    try:
+        return parse(subject)
+    except SubjectError as error:
+        raise SubjectError(f"{subject[:100]!r}: {error}") from None
+
+
 def exemption_json(exemption: Exemption) -> dict[str, Any]:
     return {
         "subject": text(exemption.subject),
@@ -517,8 +533,8 @@ def fill(template: str, subject: str) -> str:
 def read_all(stream: IO[bytes]) -> bytes:
     try:
         data = stream.read(MAX_LIST + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise IntakeError(f"the gzip data is cut or damaged ({error}); nothing was taken") from error
+    except IntakeError as error:
+        raise IntakeError(f"{error}; nothing was taken") from error
     if len(data) > MAX_LIST:
         raise IntakeError(f"larger than {MAX_LIST // 2**20} MiB; nothing was taken")
     return data

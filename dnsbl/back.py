@@ -38,6 +38,7 @@ class Back:
         self.app, self.roles, self.path, self.child = app, roles, path, child
         self.stopping = asyncio.Event()
         self.work = asyncio.Event()
+        self.reconciled = False
         self.runner: web.AppRunner | None = None
         self.schedule = Schedule(self.pull, app.store.feed_states)
         self.on_published: Callable[..., None] = lambda _: None
@@ -47,20 +48,21 @@ class Back:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()))
+        tasks: list[asyncio.Task[None]] = []
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.append(loop.create_task(self.reload())))
         if "web" in self.roles:
             await self.start_web()
-        tasks = []
         try:
             await self.first_settle()
-            tasks.append(loop.create_task(self.settle_loop()))
+            settling = loop.create_task(self.settle_loop())
+            tasks.append(settling)
             if self.child:
                 tasks.append(loop.create_task(self.watch_front()))
             if "jobs" in self.roles:
                 self.schedule.start(self.app.feeds)
                 self.schedule.every(FORGET_EVERY, self.forget, "forget")
             ready(self)
-            await self.stopping.wait()
+            await self.stopped(settling)
         finally:
             self.schedule.close()
             for task in tasks:
@@ -84,6 +86,16 @@ class Back:
                 "stop the other server, or choose another port in web.listen"
             ) from error
 
+    async def stopped(self, settling: asyncio.Task[None]) -> None:
+        """Until told to stop. A fault in settling is raised: to end and be started again beats a zone that stays."""
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({stop, settling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+        if settling.done():
+            settling.result()
+
     async def watch_front(self) -> None:
         """The front holds the other end of stdin; when it is gone, so are we."""
         reader = asyncio.StreamReader()
@@ -99,10 +111,16 @@ class Back:
 
     async def first_settle(self) -> None:
         try:
-            await asyncio.to_thread(self.app.reconcile)
-            self.count(await asyncio.to_thread(self.app.settle))
+            await self.settle()
         except DnsblError as error:
             log.error("%s", error)
+
+    async def settle(self) -> None:
+        """Reconcile where that is still to be done, then settle."""
+        if not self.reconciled:
+            await asyncio.to_thread(self.app.reconcile)
+            self.reconciled = True
+        self.count(await asyncio.to_thread(self.app.settle))
 
     async def settle_loop(self) -> None:
         failures = 0
@@ -115,7 +133,7 @@ class Back:
                 pass
             self.work.clear()
             try:
-                self.count(await asyncio.to_thread(self.app.settle))
+                await self.settle()
                 failures, said = 0, ""
             except DnsblError as error:
                 if str(error) != said:  # said once, not every second
@@ -139,7 +157,10 @@ class Back:
 
     async def forget(self) -> None:
         """What lists dropped long ago, beyond their lifetime, is forgotten."""
-        await asyncio.to_thread(self.app.forget)
+        try:
+            await asyncio.to_thread(self.app.forget)
+        except DnsblError as error:
+            log.error("%s", error)
 
     async def reload(self) -> None:
         try:
@@ -148,7 +169,11 @@ class Back:
             for mistake in error.mistakes:
                 log.error("not reloaded: %s", mistake)
             return
-        await asyncio.to_thread(self.app.replace, settings)
+        try:
+            await asyncio.to_thread(self.app.replace, settings)
+        except DnsblError as error:  # the store's: the rest is done when it can be
+            self.reconciled = False
+            log.error("%s", error)
         if "jobs" in self.roles:
             self.schedule.replace(settings.feeds)
         self.submitted()

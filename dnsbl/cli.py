@@ -28,7 +28,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for s
 
 
 def main() -> None:
-    """Run a verb; failures are one line and exit code 1."""
+    """Run a verb; failures are one line and exit code 1. A reader of our output that has gone is a silent 1."""
+    stand_in()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -48,12 +49,25 @@ def main() -> None:
     except DnsblError as error:
         click.echo(f"dnsbl: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:  # the reader of our output has gone: that is its right
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UnicodeEncodeError:
+        click.echo("dnsbl: an argument is not UTF-8 text", err=True)
+        sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"dnsbl: {where}{error.strerror or error}", err=True)
         sys.exit(1)
+
+
+def stand_in() -> None:
+    """Put /dev/null where a standard stream was closed before we began: else the next file opened would be taken
+    for it, and the store be written to by a message."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -246,14 +260,15 @@ async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress
 @as_json
 def feed_test(file: Any, format: str | None, as_json: bool) -> None:
     """Parse FILE and show what would be taken, without storing anything."""
-    from .intake import formats
-    from .intake.lists import ListTerms, read
+    from .app import read_all
+    from .intake.lists import ListTerms, known, read
+    from .intake.reports import open_stream
 
-    data = file.read()
-    name = format or formats.sniff(data)
-    parsed = read(data, ListTerms(name, "spam"))
+    data = read_all(open_stream(file))
+    terms = known(data, ListTerms(format or "", "spam"))
+    parsed = read(data, terms)
     value = {
-        "format": name,
+        "format": terms.format,
         "taken": len(parsed.hits),
         "repeated": parsed.repeated,
         "rejected": parsed.rejected,

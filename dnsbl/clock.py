@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 __all__ = ["DAY", "duration", "now", "parse_time", "rfc3339"]
 
 DAY = 86_400
+LAST = 253_402_300_799  # the last second of the year 9999: later ones cannot be written
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
 
 
@@ -29,23 +31,21 @@ def parse_time(text: str) -> int:
     text = text.strip()
     if text.isascii() and text.isdigit():
         at = int(text)
-        if at > 253_402_300_799:  # the last second of the year 9999
-            raise ValueError("time out of range")
-        return at
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    at = int(moment.timestamp())
-    if at < 0:
+    else:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        at = math.floor(moment.timestamp())
+    if not 0 <= at <= LAST:
         raise ValueError("time out of range")
     return at
 
 
 def duration(text: str | int) -> int:
     """Seconds from `90`, `"90s"`, `"15m"`, `"6h"`, `"14d"`, `"2w"`. Raises ValueError."""
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool):
         return text
-    match = re.fullmatch(r"(\d{1,9})\s*([smhdw]?)", text.strip())
+    match = re.fullmatch(r"(\d{1,9})\s*([smhdw]?)", text.strip()) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"not a duration: {text!r}; write 90s, 15m, 6h, 14d or 2w")
     return int(match[1]) * UNITS[match[2] or "s"]

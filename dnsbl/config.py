@@ -32,7 +32,6 @@ HostName = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 SubLabel = re.compile(
     r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}"
 )  # RFC 5782 section 2.3: two characters, a non-digit among them
-HEX_LABEL = re.compile(r"[0-9a-f]")
 
 
 class Model(BaseModel):
@@ -41,7 +40,7 @@ class Model(BaseModel):
 
 def host_name(text: str) -> str:
     """A DNS name without its trailing dot, as configured for NS, MNAME and origins."""
-    if len(text) > 253 or not HostName.fullmatch(text):
+    if not isinstance(text, str) or len(text) > 253 or not HostName.fullmatch(text):
         raise ValueError(f"not a DNS name: {text!r}")
     return text.rstrip(".")
 
@@ -51,7 +50,7 @@ Name = Annotated[str, BeforeValidator(host_name)]
 
 def parse_listen(text: str) -> tuple[str, int]:
     """`127.0.0.1:53` or `[::1]:53` as (address, port). Raises ValueError."""
-    host, colon, port = text.rpartition(":")
+    host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"not an address and port: {text!r}; write 127.0.0.1:53 or [::1]:53")
@@ -328,6 +327,7 @@ class Settings(Model):
 
 
 M = TypeVar("M", bound=Model)
+DIRECTORIES = ("zones_dir", "feeds_dir")  # looked into even where the rest of the configuration is wrong
 
 
 def find(explicit: Path | None) -> Path | None:
@@ -347,8 +347,12 @@ def load(explicit: Path | None = None) -> Settings:
     mistakes: list[str] = []
     path = find(explicit)
     base = path.parent if path else Path()
-    config = read_model(path, Config, {}, mistakes) if path else Config()
-    config = (config or Config()).model_copy(update={"data_dir": base / (config or Config()).data_dir})
+    said = read_toml(path, mistakes) if path else {}
+    config = validated(path, Config, said, mistakes) if path else Config()
+    config = config or Config.model_validate(
+        {key: d for key in DIRECTORIES if isinstance(d := (said or {}).get(key), str)}
+    )
+    config = config.model_copy(update={"data_dir": base / config.data_dir})
     zones = read_directory(base, config.zones_dir, "zones", ZoneDef, mistakes)
     feeds = read_directory(base, config.feeds_dir, "feeds", FeedDef, mistakes)
     mistakes += clashes(zones.values())
@@ -369,7 +373,8 @@ def read_directory(base: Path, configured: Path | None, what: str, model: type[M
         if not FileName.fullmatch(path.stem):
             mistakes.append(f"{path}: the file's name is the name of the {what[:-1]}: use a-z 0-9 _ -")
             continue
-        item = read_model(path, model, {"name": path.stem}, mistakes)
+        said = read_toml(path, mistakes)
+        item = None if said is None else validated(path, model, {**said, "name": path.stem}, mistakes)
         if item is not None:
             found[path.stem] = item
     return found
@@ -381,19 +386,22 @@ def bundled(what: str) -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / what
 
 
-def read_model(path: Path, model: type[M], extra: dict[str, Any], mistakes: list[str]) -> M | None:
+def read_toml(path: Path, mistakes: list[str]) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
-            data = tomllib.load(file)
+            return tomllib.load(file)
     except OSError as error:
         mistakes.append(f"{path}: cannot be read ({error.strerror})")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         mistakes.append(f"{path}: not TOML: {error}")
-    else:
-        try:
-            return model.model_validate({**data, **extra})
-        except ValidationError as error:
-            mistakes += [f"{path}: {mistake}" for mistake in plain(error)]
+    return None
+
+
+def validated(path: Path, model: type[M], said: dict[str, Any] | None, mistakes: list[str]) -> M | None:
+    try:
+        return None if said is None else model.model_validate(said)
+    except ValidationError as error:
+        mistakes += [f"{path}: {mistake}" for mistake in plain(error)]
     return None
 
 

@@ -33,6 +33,7 @@ log = logging.getLogger("dnsbl.dns")
 
 LOOK_EVERY = 0.05  # seconds between two looks at the pointers: part of the time from report to answer
 COUNTERS_EVERY = 1.0
+AFTER_FAULT = 10.0  # seconds until the zones are looked at again after a fault of ours
 STOP_WITHIN = 15.0  # seconds the back has to end by itself
 BACKOFF = (1, 2, 5, 15, 60)  # seconds before the back is started again
 EXIT_START = 3  # the back cannot start and will not by itself: a port in use, a wrong configuration
@@ -90,6 +91,7 @@ class Front:
         self.stopping = asyncio.Event()
         self.back: asyncio.subprocess.Process | None = None
         self.back_says: dict[str, object] = {}
+        self.back_up = self.back_reloads = False  # it serves; it is to read its configuration again once it does
 
     async def run(self, ready: Callable[[Front], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called once all roles are up. Raises StartError."""
@@ -102,15 +104,23 @@ class Front:
             loop.add_signal_handler(number, self.stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         tasks = [asyncio.create_task(job) for job in (self.watch(), self.write_counters(), self.watchdog())]
+        stop = asyncio.ensure_future(self.stopping.wait())
         try:
             if self.back_command:
-                tasks.append(await self.first_back())
-            self.look()
-            ready(self)
-            sdnotify.notify("READY=1\nSTATUS=answering")
-            await self.stopping.wait()
+                first = asyncio.create_task(self.first_back())
+                tasks.append(first)
+                await asyncio.wait({first, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if first.done():
+                    first.result()
+                    tasks.append(asyncio.create_task(self.keep_back()))
+            if not stop.done():
+                self.look()
+                ready(self)
+                sdnotify.notify("READY=1\nSTATUS=answering")
+                await stop
         finally:
             sdnotify.notify("STOPPING=1")
+            stop.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -126,21 +136,28 @@ class Front:
 
     async def watch(self) -> None:
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                log.exception("the published zones cannot be looked at; what is served is served on")
+                await asyncio.sleep(AFTER_FAULT)
             await asyncio.sleep(LOOK_EVERY)
 
     def reload(self) -> None:
         """SIGHUP: zones and feeds are read again; with a mistake in them everything stays as it is."""
         try:
-            self.settings = config.load(self.path)
+            read = config.load(self.path)
         except ConfigError as error:
             for mistake in error.mistakes:
                 log.error("not reloaded: %s", mistake)
             return
-        log.info("configuration read again")
+        self.settings = read.model_copy(update={"config": self.settings.config})  # zones and feeds; the rest is open
+        log.info("zones and feeds read again")
         self.look()
         if self.back and self.back.returncode is None:
-            self.back.send_signal(signal.SIGHUP)
+            self.back_reloads = not self.back_up  # before it is up, the signal would end it
+            if self.back_up:
+                self.back.send_signal(signal.SIGHUP)
 
     # counters and watchdog
 
@@ -170,16 +187,16 @@ class Front:
 
     # the back process
 
-    async def first_back(self) -> asyncio.Task[None]:
+    async def first_back(self) -> None:
         """Start the back and wait until it serves. What it cannot start with at all ends the front too, unless there
         are snapshots to answer from and the trouble may pass."""
         code = await self.start_back()
         if code == EXIT_START or (code is not None and not self.snapshots.views):
             raise StartError("")  # the back has said why
-        return asyncio.create_task(self.keep_back())
 
     async def start_back(self) -> int | None:
         """Start it; None once it serves, else its exit code. It lives no longer than our end of its stdin."""
+        self.back_up = self.back_reloads = False
         self.back = await asyncio.create_subprocess_exec(
             *self.back_command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE
         )
@@ -188,6 +205,9 @@ class Front:
         if not line:
             return await self.back.wait()
         self.back_says = orjson.loads(line)
+        self.back_up = True
+        if self.back_reloads:
+            self.back.send_signal(signal.SIGHUP)
         return None
 
     async def keep_back(self) -> None:

@@ -124,13 +124,13 @@ def ip4_prefix(text: str) -> int:
 
 def ip6_key(address: str, length: str = "128") -> bytes:
     """The key of IPv6 text and a prefix length. Raises SubjectError."""
-    if not (length.isascii() and length.isdigit() and len(length) <= 3 and int(length) <= 128):
-        raise SubjectError("not a prefix length")
-    prefix = int(length)
     try:
         packed = socket.inet_pton(socket.AF_INET6, address)
     except (OSError, ValueError):  # ValueError: a NUL inside, or not encodable
         raise SubjectError("not an IPv6 address") from None
+    if not (length.isascii() and length.isdigit() and len(length) <= 3 and int(length) <= 128):
+        raise SubjectError("not a prefix length")
+    prefix = int(length)
     if int.from_bytes(packed, "big") & ((1 << (128 - prefix)) - 1):
         raise SubjectError("host bits set")
     if prefix >= 96 and packed[:12] == bytes(10) + b"\xff\xff":
@@ -164,7 +164,7 @@ def domain_key(text: str) -> bytes:
 def name_mistake(name: str) -> str:
     if any(len(label) > MAX_LABEL for label in name.split(".")):
         return "label longer than 63 characters"
-    if ".." in name or name.startswith(".") or not name:
+    if ".." in name or name.startswith(".") or name.endswith(".") or not name:
         return "empty label"
     return "not a domain name"
 
@@ -186,16 +186,13 @@ def e164_key(text: str) -> bytes:
 def range_keys(first: str, last: str) -> list[bytes]:
     """The keys of the networks that make up an inclusive range of addresses (at most 62, or 254 for IPv6).
     Raises SubjectError."""
-    try:
-        one, other = ip_address(first.strip()), ip_address(last.strip())
-    except ValueError:
-        raise SubjectError("not a range of addresses") from None
-    if one.version != other.version or one > other:  # type: ignore[operator]
+    if "/" in first + last:
+        raise SubjectError("not a range of addresses")
+    one, other = ip_key(first.strip()), ip_key(last.strip())
+    if one[0] != other[0] or one > other:
         raise SubjectError("a range that ends before it starts")
-    mark = b"4" if one.version == 4 else b"6"
-    return [
-        mark + part.network_address.packed + bytes((part.prefixlen,)) for part in summarize_address_range(one, other)
-    ]
+    ends = ip_address(one[1:-1]), ip_address(other[1:-1])
+    return [one[:1] + part.network_address.packed + bytes((part.prefixlen,)) for part in summarize_address_range(*ends)]
 
 
 @lru_cache(maxsize=4096)

@@ -44,6 +44,8 @@ def reporter_name(text: str) -> str:
         if "@" in text:
             return "hash:" + blake2b(text.encode(), digest_size=10).hexdigest()
         return text[:MAX_REPORTER]
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or ipaddress.IPv6Address(int(address))  # without its %scope
     return str(ipaddress.ip_network((address, REPORTER_PREFIX[address.version]), strict=False))
 
 

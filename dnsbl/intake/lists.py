@@ -31,6 +31,12 @@ class ListTerms:
     reason: str = ""  # of those exemptions
     always: bool = False  # apply even bytes that were applied before
 
+    @property
+    def digest(self) -> str:
+        """Of everything that decides what comes of the same bytes: with other terms they are new content."""
+        meaning = (self.format, self.category, sorted(self.words.items()), self.options, self.exempt, self.reason)
+        return xxhash.xxh3_64_hexdigest(repr(meaning).encode())
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -86,7 +92,7 @@ def apply(
 ) -> Outcome:
     """Take new content for a list and keep its state; the store is not written where nothing differs. Raises
     Quarantined (or IntakeError) with the reason, which `state` then has; what was there before stays."""
-    digest = xxhash.xxh3_128_hexdigest(data)
+    digest = f"{xxhash.xxh3_128_hexdigest(data)}.{terms.digest}"
     state.checked_at = now
     if digest == state.digest and not terms.always:
         state.state, state.reason, state.failures, state.good_at = "unchanged", "", 0, now

@@ -33,6 +33,13 @@ def create_key(
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown:
         raise IntakeError(f"unknown scope {', '.join(unknown)}; known: {', '.join(SCOPES)}")
+    # Before the source is written: a refused key must not change how far somebody is believed.
+    if not name.strip():
+        raise IntakeError("a key has the name of its partner")
+    if any(key.name == name for key in store.all_keys()):
+        raise IntakeError(f"there is or was a key named {name!r}: choose another name")
+    if other := next((s for s in store.sources().values() if s.name == name and s.kind != "partner"), None):
+        raise IntakeError(f"{name!r} is the name of another source ({other.kind}): choose another name")
     secret = PREFIX + secrets.token_urlsafe(32)
     source: Source = store.source(name, "partner", trust=trust)
     return store.add_key(name, digest(secret), source.id, scopes, now, expires), secret

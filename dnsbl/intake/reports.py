@@ -61,12 +61,32 @@ class Intake:
         }
 
 
-def open_stream(file: IO[bytes]) -> IO[bytes]:
+def open_stream(file: IO[bytes]) -> io.BufferedReader:
     """The stream itself, or what it holds where it is gzip."""
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
+    buffered: Any = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)
     if buffered.peek(2)[:2] == GZIP:
-        return io.BufferedReader(gzip.GzipFile(fileobj=buffered), CHUNK)
-    return buffered
+        return io.BufferedReader(Unpacked(buffered), CHUNK)
+    found: io.BufferedReader = buffered
+    return found
+
+
+class Unpacked(io.RawIOBase):
+    """What gzip holds, as it is unpacked: where the data is cut, all that came before has been read by then."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self.file = gzip.GzipFile(fileobj=packed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Raises IntakeError where the data is cut or damaged."""
+        try:
+            some = self.file.read1(len(buffer))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise IntakeError(f"the gzip data is cut or damaged ({error})") from error
+        buffer[: len(some)] = some
+        return len(some)
 
 
 def looks_like_reports(head: bytes) -> bool:
@@ -86,24 +106,21 @@ def has(keys: Any, column: str) -> bool:
     return any(name in keys for name in COLUMNS[column])
 
 
-def read_reports(stream: IO[bytes], gate: Gate, intake: Intake) -> Iterator[Report]:
-    """Reports of a file, one by one; what is refused is counted in `intake`. Raises IntakeError where the file as a
-    whole cannot be read: no header, cut gzip."""
-    try:
-        lines = numbered(stream, intake)
-        number, first = next(lines, (0, b""))
-        if first.lstrip().startswith(b"{"):
-            yield from read_ndjson(number, first, lines, gate, intake)
-        elif first:
-            yield from read_csv(first, lines, gate, intake)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise IntakeError(f"the gzip data is cut or damaged ({error}); lines before that were taken") from error
+def read_reports(stream: io.BufferedIOBase, gate: Gate, intake: Intake) -> Iterator[Report]:
+    """Reports of a file, one by one; what is refused is counted in `intake`. Raises IntakeError where the file cannot
+    be read, as a whole (no header) or from here on (cut gzip, after the lines before that)."""
+    lines = numbered(stream, intake)
+    number, first = next(lines, (0, b""))
+    if first.lstrip().startswith(b"{"):
+        yield from read_ndjson(number, first, lines, gate, intake)
+    elif first:
+        yield from read_csv(first, lines, gate, intake)
 
 
-def numbered(stream: IO[bytes], intake: Intake) -> Iterator[tuple[int, bytes]]:
+def numbered(stream: io.BufferedIOBase, intake: Intake) -> Iterator[tuple[int, bytes]]:
     """Lines with their numbers, empty ones left out, too long ones rejected. A line is held only up to MAX_LINE."""
     number, rest, skipping = 0, b"", False
-    while chunk := stream.read(CHUNK):
+    while chunk := stream.read1(CHUNK):  # what is there: no waiting for more, and nothing lost where it breaks off
         lines = (rest + chunk).removeprefix(BOM if number == 0 else b"").split(b"\n")
         rest = lines.pop()
         for line in lines:
@@ -135,7 +152,11 @@ def read_csv(header: bytes, lines: Iterator[tuple[int, bytes]], gate: Gate, inta
     make = gate.report
     for number, line in lines:
         text = line.decode("utf-8", "replace")
-        parts = text.split(",") if '"' not in text else next(csv.reader([text]))
+        try:
+            parts = text.split(",") if '"' not in text else next(csv.reader([text]))
+        except csv.Error:  # a carriage return within the line
+            intake.reject(number, "not a line of CSV")
+            continue
         if len(parts) < width:
             intake.reject(number, f"{len(parts)} columns where {width} are needed")
             continue

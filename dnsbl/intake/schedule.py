@@ -21,6 +21,7 @@ __all__ = ["Schedule"]
 log = logging.getLogger("dnsbl.jobs")
 TELL_AT = 3  # failures in a row
 AT_ONCE = 2  # pulls at the same time: parsing takes a core
+AFTER_TROUBLE = 300  # seconds until a feed is pulled again when the trouble was ours: the store's, or a fault
 
 
 class Schedule:
@@ -33,6 +34,7 @@ class Schedule:
         self.scheduler = AsyncIOScheduler(timezone=UTC)
         self.turns = asyncio.Semaphore(AT_ONCE)
         self.feeds: dict[str, FeedDef] = {}
+        self.pulling: set[str] = set()
 
     def start(self, feeds: Mapping[str, FeedDef]) -> None:
         self.scheduler.start()
@@ -44,14 +46,23 @@ class Schedule:
         for name in set(self.feeds) - set(wanted):
             if self.scheduler.get_job(name):
                 self.scheduler.remove_job(name)
-        states = self.states()
+        states = self.known()
         for name, feed in wanted.items():
-            if self.feeds.get(name) != feed:
+            if self.feeds.get(name) != feed and name not in self.pulling:  # else it is planned when that pull is done
                 self.plan(feed, states.get(name))
         self.feeds = wanted
 
-    def plan(self, feed: FeedDef, state: FeedState | None) -> None:
-        due = next_pull(feed, state, clock.now(), random.random())  # noqa: S311 - spreads load, guards nothing
+    def known(self) -> Mapping[str, FeedState]:
+        """The feeds' states; none where the store cannot be read: then all are pulled soon, which says so again."""
+        try:
+            return self.states()
+        except DnsblError as error:
+            log.error("%s", error)
+            return {}
+
+    def plan(self, feed: FeedDef, state: FeedState | None, least: int = 0) -> None:
+        now = clock.now()
+        due = max(next_pull(feed, state, now, random.random()), now + least)  # noqa: S311 - spreads load, guards nothing
         self.scheduler.add_job(
             self.run,
             "date",
@@ -70,15 +81,25 @@ class Schedule:
         )
 
     async def run(self, feed: FeedDef) -> None:
+        """One turn of a feed, and the plan for its next, whatever comes of this one."""
+        name, state, least = feed.name, None, 0
+        self.pulling.add(name)
         try:
             async with self.turns:
-                pulled = await self.pull(feed)
+                self.say(feed, await self.pull(feed))
+            state = self.states().get(name)
+        except asyncio.CancelledError:  # the server stops
+            return
         except DnsblError as error:  # the store's trouble, not the feed's
-            log.error("feed %s: %s", feed.name, error)
-        else:
-            self.say(feed, pulled)
-        if self.feeds.get(feed.name) == feed:
-            self.plan(feed, self.states().get(feed.name))
+            log.error("feed %s: %s", name, error)
+            least = AFTER_TROUBLE
+        except Exception:
+            log.exception("feed %s: could not be pulled", name)
+            least = AFTER_TROUBLE
+        finally:
+            self.pulling.discard(name)
+        if now := self.feeds.get(name):  # as it is declared by now
+            self.plan(now, state, least)
 
     def say(self, feed: FeedDef, pulled: Pulled) -> None:
         """A quarantine is told at once; a failure when it is the third in a row, as most pass by themselves."""

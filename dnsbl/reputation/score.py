@@ -205,7 +205,7 @@ def codes_of(grouped: Grouped, weighing: Weighing, now: int) -> tuple[Ints, Ints
     firsts = starts(subject)
     codes = np.bitwise_or.reduceat(bits, firsts)
     with np.errstate(divide="ignore"):
-        lasts = np.floor(weighing.half_life[category] * np.log2(weight / weighing.code_weight))
+        lasts = np.rint(weighing.half_life[category] * np.log2(weight / weighing.code_weight))
     drops = now + np.maximum(lasts, 0).astype(np.int64)
     sizes = np.diff(np.append(groups, len(claims.place)))
     then = np.add.reduceat(weighing.weight(claims, np.repeat(drops, sizes)), groups)
@@ -223,17 +223,18 @@ def heaviest(subject: Ints, weight: Floats) -> Ints:
     """The row of each subject's heaviest category."""
     order = np.lexsort((weight, subject))
     lasts = np.append(starts(subject[order])[1:], len(order)) - 1
-    return order[lasts]
+    found: Ints = order[lasts]
+    return found
 
 
 def overtakes(subject: Ints, weight: Floats, category: Ints, best: Ints, weighing: Weighing, now: int) -> Ints:
-    """When each category, decaying more slowly, will be as heavy as its subject's heaviest; NEVER if it will not."""
+    """When each category, decaying more slowly, will be heavier than its subject's heaviest; NEVER if it will not."""
     rate = 1.0 / weighing.half_life[category]
     gains = rate[best][subject] - rate
     with np.errstate(divide="ignore", invalid="ignore"):
-        seconds = np.ceil((np.log2(weight[best][subject]) - np.log2(weight)) / gains)
+        seconds = np.floor((np.log2(weight[best][subject]) - np.log2(weight)) / gains) + 1
     will = (gains > 0) & (seconds < NEVER // 2)
-    return np.where(will, now + np.maximum(np.where(will, seconds, 0), 1).astype(np.int64), NEVER)
+    return np.where(will, now + np.where(will, seconds, 0).astype(np.int64), NEVER)
 
 
 def leaves(grouped: Grouped, weighing: Weighing, listed: Bools, now: int) -> Ints:

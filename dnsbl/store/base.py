@@ -47,9 +47,13 @@ class Base:
         self.readers: list[Connection] = []
         with self.said():
             self.writer = self.connect()
-            self.writer.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            self.writer.execute("PRAGMA temp_store = MEMORY")
-            migrate(self.writer)
+            try:
+                self.writer.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                self.writer.execute("PRAGMA temp_store = MEMORY")
+                migrate(self.writer, path)
+            except BaseException:
+                self.writer.close()
+                raise
         self.category_ids = dict(self.writer.execute("SELECT name, id FROM category").fetchall())
         self.category_names = {number: name for name, number in self.category_ids.items()}
 

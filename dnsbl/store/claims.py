@@ -122,8 +122,12 @@ class ClaimsPart(Base):
     def replace_entries(
         self, source: int, hits: Mapping[bytes, int], categories: Mapping[bytes, str], default: str, at: int
     ) -> Entry:
-        wanted = {listing_key(subject): min(count, MAX_HITS) for subject, count in hits.items()}
-        named = {listing_key(subject): self.category_ids[category] for subject, category in categories.items()}
+        wanted: dict[bytes, int] = {}  # hosts of one /64 are one: with the most hits, and the first host's category
+        for subject, count in hits.items():
+            key = listing_key(subject)
+            wanted[key] = max(min(count, MAX_HITS), wanted.get(key, 0))
+        first = sorted(categories.items(), reverse=True)
+        named = {listing_key(subject): self.category_ids[category] for subject, category in first}
         usual = self.category_ids[default]
         with self.transaction() as connection:
             before = {
@@ -246,10 +250,11 @@ def evidence_rows(connection: Connection, subjects: Sequence[bytes]) -> list[Row
 
 
 def ask(connection: Connection, subjects: Sequence[bytes]) -> None:
-    """Put subjects where a query can join them; the same sequence again is there already."""
-    if connection.asked is subjects:
+    """Put subjects where a query can join them; the same ones again are there already."""
+    if connection.asked == subjects:
         return
+    connection.asked = None
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, subject BLOB)")
     connection.execute("DELETE FROM asked")
     connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(subjects))
-    connection.asked = subjects
+    connection.asked = list(subjects)  # a copy: the caller's may change

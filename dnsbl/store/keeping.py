@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .base import Base
+from .base import Base, Connection
 from .contract import FeedState, Key
 from .schema import LISTED_SQL
 
@@ -20,18 +20,32 @@ BACKUP_PAGES = 4096  # copied at once; between two such steps writers get their 
 COUNTED = ("report", "evidence", "entry", "listing", "touched", "exemption", "listing_change", "key", "source")
 
 # What would make derived tables lie, each as a query that finds a row where there should be none.
-DIFFERENT_EVIDENCE = f"""
-SELECT count(*) FROM (
-    SELECT {LISTED_SQL} AS listed, source, category, reporter, count(*), min(at), max(at) FROM report
-    GROUP BY listed, source, category, reporter
-    EXCEPT SELECT subject, source, category, reporter, hits, first_seen, last_seen FROM evidence)
+FOLDED = f"""
+SELECT {LISTED_SQL} AS listed, source, category, reporter, count(*), min(at), max(at) FROM report
+GROUP BY listed, source, category, reporter
 """
-ORPHANS = {
-    "reports of a source that is not there": "SELECT count(*) FROM report WHERE source NOT IN (SELECT id FROM source)",
-    "entries of a source that is not there": "SELECT count(*) FROM entry WHERE source NOT IN (SELECT id FROM source)",
-    "evidence that is not the fold of its reports": DIFFERENT_EVIDENCE,
-    "listings that no journal line explains": """SELECT count(*) FROM (SELECT zone, subject FROM listing
-        EXCEPT SELECT zone, subject FROM listing_change WHERE codes != '')""",
+EVIDENCE = "SELECT subject, source, category, reporter, hits, first_seen, last_seen FROM evidence"
+LISTED = "SELECT zone, subject, codes FROM listing"
+JOURNALLED = """
+SELECT zone, subject, codes FROM listing_change
+WHERE codes != '' AND seq IN (SELECT max(seq) FROM listing_change WHERE zone != '' GROUP BY zone, subject)
+"""
+REBUILD = "run `dnsbl store rebuild`"
+RESTORE = "restore a backup"
+WRONG = {
+    "reports of a source, category or reporter that is not there": (
+        "SELECT 1 FROM report WHERE source NOT IN (SELECT id FROM source) "
+        "OR category NOT IN (SELECT id FROM category) OR reporter NOT IN (SELECT id FROM reporter)",
+        RESTORE,
+    ),
+    "list entries of a source or category that is not there": (
+        "SELECT 1 FROM entry WHERE source NOT IN (SELECT id FROM source) OR category NOT IN (SELECT id FROM category)",
+        RESTORE,
+    ),
+    "reports that evidence does not show": (f"{FOLDED} EXCEPT {EVIDENCE}", REBUILD),
+    "rows of evidence that no reports explain": (f"{EVIDENCE} EXCEPT {FOLDED}", REBUILD),
+    "listings that are not as the journal last said": (f"{LISTED} EXCEPT {JOURNALLED}", REBUILD),
+    "listings of the journal that are lost": (f"{JOURNALLED} EXCEPT {LISTED}", REBUILD),
 }
 
 
@@ -118,10 +132,10 @@ class KeepingPart(Base):
             wrong = [f"page damage: {row[0]}" for row in self.rows("PRAGMA integrity_check(20)") if row[0] != "ok"]
             if wrong:
                 return wrong
-            for what, query in ORPHANS.items():
-                count = self.rows(query)[0][0]
+            for what, (query, advice) in WRONG.items():
+                count = self.rows(f"SELECT count(*) FROM ({query})")[0][0]
                 if count:
-                    wrong.append(f"{count:,} {what}: run `dnsbl store rebuild`")
+                    wrong.append(f"{count:,} {what}: {advice}")
         except StoreError as error:
             return [str(error)]
         return wrong
@@ -134,12 +148,20 @@ class KeepingPart(Base):
         try:
             aside.unlink(missing_ok=True)
             with self.said(), closing(sqlite3.connect(aside)) as copy:
-                self.reader.backup(copy, pages=BACKUP_PAGES)
+                self.read(lambda reader: copy_pages(reader, copy))
             aside.rename(to)
         except OSError as error:
             raise StoreError(f"{to}: cannot be written ({error.strerror})") from error
         finally:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+
+def copy_pages(reader: Connection, copy: sqlite3.Connection) -> None:
+    """Copy what the reader's transaction sees. Without one SQLite would begin anew after every change of others, and
+    beside a busy writer never end."""
+    reader.execute("SELECT count(*) FROM meta").fetchone()  # now the transaction has its moment
+    reader.backup(copy, pages=BACKUP_PAGES)
 
 
 KEYS = "SELECT id, name, source, scopes, created, expires, last_used, revoked FROM key"

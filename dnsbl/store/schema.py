@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from pathlib import Path
 
 from ..errors import StoreError
 from ..model import CATEGORIES
@@ -88,12 +89,12 @@ CREATE TABLE audit (
 MIGRATIONS: list[tuple[str, str]] = [("first tables", FIRST)]
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a store to the newest version. Raises StoreError where it is newer than this program."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StoreError(
-            f"the store has version {version} and this program knows {len(MIGRATIONS)}: run the newer program, "
+            f"store {path}: it has version {version} and this program knows {len(MIGRATIONS)}: run the newer program, "
             "or restore the backup from before the upgrade"
         )
     if version == len(MIGRATIONS) and categories_known(connection):

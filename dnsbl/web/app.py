@@ -64,23 +64,25 @@ def handler_arguments() -> dict[str, Any]:
 
 
 def ours(record: logging.LogRecord) -> bool:
-    """Bytes that are no HTTP are the sender's mistake: answered with 400, not logged; they may hold a secret."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Bytes that are no HTTP are the sender's mistake: answered with 400, not logged; they may hold a secret. Nor is
+    a client that has gone worth a line."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (HttpProcessingError, ConnectionError)))
 
 
 def make_state(backend: Backend) -> Web:
     book = ZoneBook(backend)
     metrics = Metrics(backend, book)
     uploads = Uploads()
+    threads = Threads()
     state = Web(
         backend=backend,
         metrics=metrics,
-        threads=Threads(),
+        threads=threads,
         batcher=Batcher(backend, lambda: uploads.active, metrics.counted),
         uploads=uploads,
         twins=Twins(),
         book=book,
-        readiness=Readiness(backend, book),
+        readiness=Readiness(backend, book, threads),
         pages=Pages(),
     )
     state.openapi = describe(ROUTES)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..intake.reports import COLUMNS
+
 __all__ = [
     "Code",
     "Feed",
@@ -22,6 +24,10 @@ __all__ = [
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339, UTC")]
 
 
+def also(column: str) -> str:
+    return f"Also understood: {', '.join(COLUMNS[column][1:])}"
+
+
 class Out(BaseModel):
     """An answer: what is not declared here is not sent."""
 
@@ -29,16 +35,26 @@ class Out(BaseModel):
 
 
 class Report(BaseModel):
-    """One claim: who did what, and when. Other names that are understood for the same: see the README."""
+    """One claim: who did what, and when."""
 
-    subject: str = Field(description="An address, network, domain name, hash or E.164 number", examples=["192.0.2.7"])
+    subject: str = Field(
+        description=f"An address, network, domain name, hash or E.164 number. {also('subject')}",
+        examples=["192.0.2.7"],
+    )
     category: str = Field(
-        default="", description="A category of ours, or your own word; without one it is `spam`", examples=["botnet"]
+        default="",
+        description=f"A category of ours, or your own word; without one it is `spam`. {also('category')}",
+        examples=["botnet"],
     )
     time: str | int = Field(
-        default="", description="RFC 3339, or seconds since 1970; without one it is the moment of arrival"
+        default="",
+        description="RFC 3339, or seconds since 1970; without one it is the moment of arrival, "
+        f"and the same report sent again counts again. {also('time')}",
     )
-    reporter: str = Field(default="", description="Who told you: an address or a name; addresses are kept by network")
+    reporter: str = Field(
+        default="",
+        description=f"Who told you: an address or a name; addresses are kept by network. {also('reporter')}",
+    )
 
 
 class Reports(BaseModel):

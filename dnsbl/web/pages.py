@@ -81,7 +81,8 @@ async def lookup(request: web.Request) -> web.StreamResponse:
     state = request.app[WEB]
     app = state.backend.app
     asked = request.query.get("q", "").strip()[:MAX_QUERY]
-    values: dict[str, Any] = {"asked": asked, "found": None, "mistake": "", "zones": app.zones, "mail": operator_mail}
+    zones = app.zones
+    values: dict[str, Any] = {"asked": asked, "found": None, "mistake": "", "zones": zones, "mail": operator_mail}
     if not asked:
         return state.pages.render("lookup.html", **values)
     try:
@@ -90,13 +91,17 @@ async def lookup(request: web.Request) -> web.StreamResponse:
         return state.pages.render("lookup.html", 400, **values | {"mistake": str(error)})
     if not await may_read(request):
         found = await state.threads.read(public, found, app.store)
-    return state.pages.render("lookup.html", **values | {"found": found})
+    found["zones"] = [view for view in found["zones"] if view["zone"] in zones]  # none that a reload just took away
+    listed = [view for view in found["zones"] if view["listed"]]
+    blocked = [view for view in listed if zones[view["zone"]].policy.exempt]
+    welcome = [view for view in listed if view not in blocked]
+    return state.pages.render("lookup.html", **values | {"found": found, "blocked": blocked, "welcome": welcome})
 
 
 async def status(request: web.Request) -> web.StreamResponse:
     """How zones and feeds fare. A store that cannot be read is part of the answer."""
     state = request.app[WEB]
-    reasons = await state.threads.read(state.readiness.reasons)
+    reasons = await state.readiness.reasons()
     try:
         facts = await state.threads.read(state.book.facts)
         feeds = await state.threads.read(state.backend.app.feed_status)

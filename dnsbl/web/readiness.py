@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillBusy
 
 from .. import clock
 from ..errors import StoreError
 from .backend import Backend
+from .state import Threads
 from .zonebook import ZoneBook
 
 __all__ = ["Readiness"]
@@ -19,10 +20,11 @@ BUSY_SECONDS = 60.0  # a store that is busy with one long change is fine for so 
 
 
 class Readiness:
-    """Asked from any thread; writes to the store in a thread of its own, once for all who ask."""
+    """Asked in the event loop. Writes to the store in a thread of its own, once for all who ask; whoever asks waits
+    for it without holding a thread."""
 
-    def __init__(self, backend: Backend, book: ZoneBook) -> None:
-        self.backend, self.book = backend, book
+    def __init__(self, backend: Backend, book: ZoneBook, threads: Threads) -> None:
+        self.backend, self.book, self.threads = backend, book, threads
         self.thread = ThreadPoolExecutor(1, "web-probe")
         self.probe: Future[None] | None = None
         self.probed = self.good = -BUSY_SECONDS
@@ -30,28 +32,35 @@ class Readiness:
     def close(self) -> None:
         self.thread.shutdown(cancel_futures=True)
 
-    def reasons(self) -> list[str]:
+    async def reasons(self) -> list[str]:
         """Why the program is not ready; empty: it is."""
-        found = []
         try:
-            found += [f"zone {facts.zone.name}: {facts.trouble}" for facts in self.book.facts() if facts.trouble]
-            found += self.store_reasons()
+            facts = await self.threads.read(self.book.facts)
+            found = [f"zone {each.zone.name}: {each.trouble}" for each in facts if each.trouble]
+            return found + await self.store_reasons()
         except StoreError as error:
-            found.append(str(error))
-        return found
+            return [str(error)]
 
-    def store_reasons(self) -> list[str]:
+    async def store_reasons(self) -> list[str]:
         now = time.monotonic()
         if self.probe is None or (self.probe.done() and now - self.probed > PROBE_EVERY):
             self.probe, self.probed = self.thread.submit(self.write), now
-        try:
-            self.probe.result(PROBE_SECONDS)
-        except StillBusy:
-            waited = time.monotonic() - max(self.good, self.probed)
-            return [f"the store has taken no change for {waited:.0f} s"] if waited > BUSY_SECONDS else []
-        return []
+        answer = asyncio.wrap_future(self.probe)
+        answer.add_done_callback(seen)
+        await asyncio.wait([answer], timeout=PROBE_SECONDS)  # does not cancel: others wait for it too
+        if answer.done():
+            answer.result()
+            return []
+        waited = time.monotonic() - max(self.good, self.probed)
+        return [f"the store has taken no change for {waited:.0f} s"] if waited > BUSY_SECONDS else []
 
     def write(self) -> None:
         """The smallest change there is. Raises StoreError."""
         self.backend.app.store.set_meta("written_at", str(clock.now()))
         self.good = time.monotonic()
+
+
+def seen(answer: asyncio.Future[None]) -> None:
+    """A failure that comes after its asker has gone is the next asker's to tell."""
+    if not answer.cancelled():
+        answer.exception()

@@ -113,7 +113,7 @@ ROUTES = [
 
 def add_routes(router: web.UrlDispatcher) -> None:
     for route in ROUTES:
-        path = route.path.replace("{subject}", "{subject:.+}")  # a network has a slash
+        path = route.path.replace("{subject}", "{subject:(?s:.+)}")  # a network has a slash
         if route.method == "GET":
             router.add_get(path, route.handler)
         else:

@@ -29,7 +29,7 @@ async def healthz(request: web.Request) -> web.StreamResponse:
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Every zone is published and the store takes changes."""
     state = request.app[WEB]
-    reasons = await state.threads.read(state.readiness.reasons)
+    reasons = await state.readiness.reasons()
     headers = {"Retry-After": "1"} if reasons else {}
     return json_response({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200, headers)
 
@@ -60,6 +60,4 @@ def public_url(url: str | None) -> str | None:
 
 async def openapi(request: web.Request) -> web.StreamResponse:
     """This description."""
-    return web.Response(
-        body=request.app[WEB].openapi, content_type="application/json", headers={"Access-Control-Allow-Origin": "*"}
-    )
+    return web.Response(body=request.app[WEB].openapi, content_type="application/json")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnsbl.reputation.exemptions import NEVER_LIST, Exemptions, never_listed
+from dnsbl.reputation.exemptions import Exemptions
+from dnsbl.special import NEVER_LIST, never_listed
 from dnsbl.store import Exemption
 from dnsbl.subjects import ancestors, ip4_key, ip6_key, is_ip, parse, text
 
@@ -63,6 +64,14 @@ def test_covers_is_what_every_exemption_together_covers(rows: list[Exemption], s
     assert Exemptions(rows, NOW).covers(parse(subject), zone) == brute(rows, parse(subject), zone)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(exemption, max_size=6).map(unique), st.lists(st.sampled_from(EVERY)), st.sampled_from(["", "ip"]))
+def test_many_at_once_are_as_one_by_one(rows: list[Exemption], subjects: list[str], zone: str) -> None:
+    asked = [parse(subject) for subject in [*subjects, "10.1.2.3", "255.255.255.255", "0.0.0.0"]]
+    ready = Exemptions(rows, NOW)
+    assert [bool(answer) for answer in ready.covered(asked, zone)] == [ready.covers(key, zone) for key in asked]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(exemption, max_size=6).map(unique), st.sampled_from(EVERY), st.sampled_from(["", "ip"]))
 def test_why_names_only_what_covers(rows: list[Exemption], subject: str, zone: str) -> None:
@@ -90,13 +99,13 @@ def test_why_names_every_exemption_of_a_subject() -> None:
     assert {e.reason for e in Exemptions(rows, NOW).why(parse("5.5.5.1"))} == {"ours", "shared"}
 
 
-RFC6890 = """0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+RANGES_OF_RFC6890 = """0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
     192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 255.255.255.255/32 ::1/128
     ::/128 64:ff9b::/96 100::/64 2001::/23 2001::/32 2001:2::/48 2001:db8::/32 2001:10::/28 2002::/16 fc00::/7
-    fe80::/10""".split()
+    fe80::/10"""
 
 
-@pytest.mark.parametrize("range_of_rfc", RFC6890)
+@pytest.mark.parametrize("range_of_rfc", RANGES_OF_RFC6890.split())
 def test_ranges_of_rfc6890_are_never_listed(range_of_rfc: str) -> None:
     whole = ip_network(range_of_rfc)
     key = (ip4_key if whole.version == 4 else ip6_key)(*range_of_rfc.split("/"))

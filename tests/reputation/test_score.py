@@ -263,18 +263,30 @@ def test_a_code_goes_in_the_first_second_that_its_category_is_too_light() -> Non
     assert bits(decided(three, due).codes[0]) == {0}
 
 
+POLICY = ZONE.policy.model_copy(update={"list_at": 40.0, "delist_at": 30.0, "code_weight": 0.5})
+LENIENT = Weighing.of(ZONE.model_copy(update={"policy": POLICY}), SOURCES, CATEGORIES)
+
+
+def test_the_code_of_the_heaviest_category_changes_at_due() -> None:
+    """Two categories, both too light for a code of their own: the one that decays faster is overtaken."""
+    fast = Evidence(0, 1, 2, 1, 1, NOW, NOW - int(1.1 * DAY), 0)
+    slow = [Evidence(0, 1, 1, reporter, 1, NOW, NOW - int(5.57 * DAY), 0) for reporter in (1, 2, 3)]
+    found = decided([fast, *slow], weighing=LENIENT)
+    assert found.listed[0]
+    assert bits(found.codes[0]) == {1}
+    due = int(found.due[0])
+    assert bits(decided([fast, *slow], due - 1, True, LENIENT).codes[0]) == {1}
+    assert bits(decided([fast, *slow], due, True, LENIENT).codes[0]) == {0}
+
+
 def test_a_light_listing_has_the_code_of_its_heaviest_category() -> None:
     """Many a little make a listing though no category alone would be answered."""
     rows = [
-        Evidence(0, source, category, 1, 1, NOW, NOW - age, 0)
-        for (source, category), age in zip(
-            itertools.product((1, 2, 3), (1, 3)), itertools.repeat(int(6.5 * DAY)), strict=False
-        )
+        Evidence(0, source, category, 1, 1, NOW, NOW - int((6 + category / 5) * DAY), 0)
+        for source, category in itertools.product((1, 2, 3), (1, 3))
     ]
     rows.append(Evidence(0, 1, 2, 1, 1, NOW, NOW - int(3.05 * DAY), 0))
-    policy = ZONE.policy.model_copy(update={"list_at": 40.0, "delist_at": 30.0, "code_weight": 0.5})
-    weighing = Weighing.of(ZONE.model_copy(update={"policy": policy}), SOURCES, CATEGORIES)
-    found = decided(rows, weighing=weighing)
+    found = decided(rows, weighing=LENIENT)
     weights = {c: sum(plain_weight(r, NOW) for r in rows if r.category == c) for c in (1, 2, 3)}
     assert max(weights.values()) < 0.5
     assert found.listed[0]

@@ -34,7 +34,10 @@ async def test_another_body_under_the_same_key_is_refused(tmp_path):
     async with serving(tmp_path) as site:
         headers = site.bearer("report") | {"Idempotency-Key": "abc"}
         await post(site, headers, json={"subject": "8.8.8.7"})
-        for changed in ({"json": {"subject": "8.8.8.8"}}, {"data": b'{"subject": "8.8.8.7"}', "headers": headers | NDJSON}):
+        for changed in (
+            {"json": {"subject": "8.8.8.8"}},
+            {"data": b'{"subject": "8.8.8.7"}', "headers": headers | NDJSON},
+        ):
             changed.setdefault("headers", headers)
             await problem(await site.client.post("/v1/reports", **changed), 422)
         assert len(site.reports()) == 1

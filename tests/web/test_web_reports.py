@@ -216,14 +216,15 @@ async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch
 
 
 async def test_a_body_that_drips_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(body, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(body, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(body, "MIN_RATE", 10**9)
     async with serving(tmp_path) as site:
         going = True
 
         async def drips():
             while going:
                 yield b" "
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0)
 
         response = await site.client.post(
             "/v1/reports", data=drips(), headers=site.bearer("report") | {"Content-Type": "application/json"}
@@ -259,7 +260,7 @@ async def test_secrets_are_not_logged(tmp_path, caplog):
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + secret.encode() + b"\x01\r\n\r\n")
         answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert b" 400 Bad Request" in answer
         assert b"Traceback" not in answer
         writer.close()
         await writer.wait_closed()

@@ -35,9 +35,11 @@ class Backend:
 class Site:
     """The application, where it is, and a client for it."""
 
-    def __init__(self, backend: Backend, state: Web, url: str, port: int, client: ClientSession) -> None:
-        self.backend, self.app, self.state = backend, backend.app, state
-        self.url, self.port, self.client = url, port, client
+    def __init__(self, backend: Backend, app: web.Application, port: int, client: ClientSession) -> None:
+        self.backend, self.app = backend, backend.app
+        self.state: Web = app[WEB]
+        self.routes = list(app.router.routes())
+        self.port, self.client = port, client
 
     def key(self, *scopes: str, name: str = "partner", expires: int | None = None) -> str:
         return create_key(self.app.store, name, 0.8, list(scopes), clock.now(), expires)[1]
@@ -66,7 +68,7 @@ async def serving(directory: Path, settle: bool = True) -> AsyncIterator[Site]:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             port = runner.addresses[0][1]
             async with ClientSession(f"http://127.0.0.1:{port}") as client:
-                yield Site(backend, application[WEB], f"http://127.0.0.1:{port}", port, client)
+                yield Site(backend, application, port, client)
         finally:
             await runner.cleanup()
 

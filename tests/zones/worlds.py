@@ -13,8 +13,9 @@ from unittest import mock
 
 from dnsbl.config import ZoneDef
 from dnsbl.model import Report
-from dnsbl.reputation.exemptions import NEVER_LIST, Exemptions
+from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.reputation.sweep import ExemptionCache, sweep
+from dnsbl.special import NEVER_LIST
 from dnsbl.store import Exemption, SqliteStore
 from dnsbl.subjects import ancestors, bounds, is_ip, parse
 from dnsbl.zones.build import test_points as points_of

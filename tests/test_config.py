@@ -1,0 +1,355 @@
+"""Configuration: what comes with the program loads, and every mistake of every file is one clear line, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from dnsbl.config import CodeDef, FeedDef, Settings, ZoneDef, load, parse_listen
+from dnsbl.errors import ConfigError
+from dnsbl.model import CATEGORIES
+
+ZONE = """
+origin = "bl.example"
+kind = "ip"
+ns = ["ns1.example"]
+[[codes]]
+code = "127.0.0.2"
+categories = ["spam"]
+"""
+FEED = """
+title = "A list"
+url = "https://feeds.example/list.txt"
+format = "plain"
+category = "spam"
+licence = "CC0-1.0"
+"""
+
+
+class Home:
+    """A directory with a configuration."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path / "dnsbl.toml"
+        self.write("dnsbl.toml", 'zones_dir = "zones"\nfeeds_dir = "feeds"\n')
+        self.write("zones/ip.toml", ZONE)
+        self.write("feeds/list.toml", FEED)
+
+    def write(self, name: str, content: str | bytes) -> None:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def load(self) -> Settings:
+        return load(self.file)
+
+    def mistakes(self) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            self.load()
+        assert all("\n" not in mistake for mistake in caught.value.mistakes)
+        return caught.value.mistakes
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a configuration."""
+    monkeypatch.delenv("DNSBL_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    if Path("/etc/dnsbl/dnsbl.toml").exists():
+        pytest.skip("this machine has a configuration")
+    return tmp_path
+
+
+# what comes with the program
+
+
+def test_without_a_configuration_the_bundled_zones_and_feeds_are_used(nowhere: Path) -> None:
+    settings = load()
+    assert settings.path is None
+    assert settings.config.data_dir == Path("dnsbl-data")
+    assert settings.config.dns.listen == ["127.0.0.1:5300"]
+    assert settings.config.web.listen == "127.0.0.1:8053"
+    assert {"ip", "domain"} <= set(settings.zones)
+    assert len(settings.feeds) > 5
+
+
+def test_bundled_zones_give_every_code_once_and_can_name_their_test_points(nowhere: Path) -> None:
+    for name, zone in load().zones.items():
+        assert zone.name == name
+        assert zone.origin.endswith(".test")
+        assert set(zone.categories) <= set(CATEGORIES)
+        assert zone.policy.delist_at < zone.policy.list_at
+        assert zone.mname == zone.ns[0]
+
+
+def test_bundled_feeds_say_what_they_are(nowhere: Path) -> None:
+    for name, feed in load().feeds.items():
+        assert feed.name == name
+        assert feed.licence
+        assert feed.enabled or feed.why_off
+        assert feed.trust < 1 or feed.exempt
+
+
+# where it is found
+
+
+def test_the_file_is_found_in_its_order(home: Home, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.write("other.toml", 'zones_dir = "zones"\nfeeds_dir = "feeds"\ndata_dir = "other"\n')
+    assert load().path == Path("dnsbl.toml")
+    monkeypatch.setenv("DNSBL_CONFIG", str(home.path / "other.toml"))
+    assert load().path == home.path / "other.toml"
+    assert load(home.file).path == home.file
+
+
+def test_relative_paths_are_relative_to_the_file(home: Home) -> None:
+    assert home.load().config.data_dir == home.path / "dnsbl-data"
+    home.write("dnsbl.toml", 'zones_dir = "zones"\nfeeds_dir = "feeds"\ndata_dir = "/var/lib/dnsbl"\n')
+    assert home.load().config.data_dir == Path("/var/lib/dnsbl")
+    assert set(home.load().zones) == {"ip"}
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "dnsbl.toml")
+    (mistake,) = caught.value.mistakes
+    assert str(tmp_path / "dnsbl.toml") in mistake
+    assert "No such file" in mistake
+
+
+def test_everything_can_be_said(home: Home) -> None:
+    home.write(
+        "dnsbl.toml",
+        """
+        data_dir = "d"
+        zones_dir = "zones"
+        feeds_dir = "feeds"
+        [store]
+        url = "sqlite:///tmp/x"
+        [dns]
+        listen = ["127.0.0.1:5300", "[::1]:5300"]
+        native = "off"
+        transfer = ["10.0.0.0/8", "2001:db8::/32"]
+        [web]
+        listen = "127.0.0.1:8053"
+        public_url = "https://bl.example"
+        [trap]
+        listen = "127.0.0.1:2525"
+        [[trap.addresses]]
+        domain = "trap.example"
+        class = "pristine"
+        """,
+    )
+    config = home.load().config
+    assert config.trap.addresses[0].class_ == "pristine"
+    assert str(config.dns.transfer[1]) == "2001:db8::/32"
+
+
+# mistakes
+
+
+def test_all_mistakes_of_all_files_come_at_once(home: Home) -> None:
+    home.write(
+        "dnsbl.toml",
+        'zones_dir = "zones"\nfeeds_dir = "feeds"\nspeed = 1\n[dns]\nlisten = ["nowhere"]\nudp_size = 9\n',
+    )
+    home.write("zones/ip.toml", ZONE + 'colour = "red"\n')
+    home.write("zones/bad.toml", "origin = ")
+    home.write("zones/two.toml", ZONE.replace("127.0.0.2", "128.0.0.1").replace('"spam"', '"spam", "nonsense"'))
+    home.write("feeds/list.toml", FEED.replace("https:", "gopher:"))
+    home.write("feeds/Bad Name.toml", FEED)
+    found = home.mistakes()
+    for where, what in [
+        ("dnsbl.toml", "speed: no such setting"),
+        ("dnsbl.toml", "dns.listen.0: not an address and port"),
+        ("dnsbl.toml", "dns.udp_size"),
+        ("zones/ip.toml", "colour: no such setting"),
+        ("zones/bad.toml", "not TOML"),
+        ("zones/two.toml", "127.0.0.0/8, not 128.0.0.1"),
+        ("zones/two.toml", "unknown category nonsense"),
+        ("feeds/list.toml", "https, http or file"),
+        ("feeds/Bad Name.toml", "the file's name"),
+    ]:
+        assert [m for m in found if str(home.path / where) in m and what in m], (where, what, found)
+    assert len(found) == 9
+
+
+def test_two_zones_of_one_origin_are_a_mistake(home: Home) -> None:
+    home.write("zones/two.toml", ZONE.replace("bl.example", "BL.example."))
+    (mistake,) = home.mistakes()
+    assert mistake == "zones ip and two both have origin bl.example"
+
+
+def test_a_sublist_that_is_another_zone_is_a_mistake(home: Home) -> None:
+    home.write("zones/ip.toml", ZONE + 'sublist = "trap"\n')
+    home.write("zones/trap.toml", ZONE.replace("bl.example", "trap.bl.example"))
+    (mistake,) = home.mistakes()
+    assert "trap.bl.example" in mistake
+
+
+@pytest.mark.parametrize("what", ["zones", "feeds"])
+def test_a_directory_that_is_not_there_is_a_mistake(home: Home, what: str) -> None:
+    home.write(
+        "dnsbl.toml",
+        f'zones_dir = "zones"\nfeeds_dir = "feeds"\n{what}_dir = "gone"\n'.replace(f'{what}_dir = "{what}"\n', ""),
+    )
+    (mistake,) = home.mistakes()
+    assert str(home.path / "gone") in mistake
+    assert f"set {what}_dir" in mistake
+
+
+def test_files_that_are_no_toml_or_hidden_are_left_alone(home: Home) -> None:
+    for name in ("zones/ip.toml~", "zones/.ip.toml.swp", "zones/.hidden.toml", "zones/README"):
+        home.write(name, "not toml at all [")
+    assert set(home.load().zones) == {"ip"}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = 1\na = 2", b"[", b"\x00"])
+def test_what_is_not_toml_is_one_line(home: Home, content: bytes) -> None:
+    home.write("dnsbl.toml", content)
+    (mistake,) = home.mistakes()
+    assert "not TOML" in mistake
+
+
+# zones
+
+
+def zone(**more: object) -> ZoneDef:
+    given = {
+        "name": "z",
+        "origin": "z.example",
+        "kind": "ip",
+        "ns": ["ns.example"],
+        "codes": [{"code": "127.0.0.2", "categories": ["spam"]}],
+    }
+    return ZoneDef.model_validate(given | more)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"policy": {"list_at": 50, "delist_at": 60}}, "delist_at is above list_at"),
+        ({"policy": {"list_at": 101}}, "less than or equal to 100"),
+        ({"policy": {"list_at": 0}}, "greater than 0"),
+        ({"policy": {"half_lives": {"nonsense": "1d"}}}, "unknown category nonsense"),
+        ({"policy": {"half_life": "1s"}}, "a minute or more"),
+        ({"policy": {"half_lives": {"spam": 59}}}, "a minute or more"),
+        ({"policy": {"half_life": "a while"}}, "not a duration"),
+        ({"policy": {"half_life": 1.5}}, "not a duration"),
+        ({"policy": {"half_life": "99999d"}}, "less than or equal"),
+        ({"ttl": -1}, "greater than or equal"), ({"ttl": ["5m"]}, "not a duration"), ({"ttl": True}, "not a duration"),
+        ({"ttl": 2**31}, "less than or equal"),
+        ({"origin": 5}, "not a DNS name"), ({"origin": ["a"]}, "not a DNS name"), ({"origin": "a b"}, "not a DNS name"),
+        ({"origin": ""}, "not a DNS name"), ({"origin": "."}, "not a DNS name"), ({"origin": "a..b"}, "not a DNS name"),
+        ({"origin": "a" * 64 + ".b"}, "not a DNS name"), ({"origin": ".".join(["a" * 60] * 5)}, "not a DNS name"),
+        ({"ns": []}, "at least 1"), ({"ns": ["-a"]}, "not a DNS name"), ({"ns": [7]}, "not a DNS name"),
+        ({"kind": "url"}, "'ip' or 'domain'"), ({"codes": []}, "at least 1"),
+        ({"checks": {"max_drop": 2}}, "less than or equal to 1"), ({"checks": {"max_dorp": 0.5}}, "Extra inputs"),
+        ({"transfer": ["10.0.0.1/8"]}, "not a valid IPv4 network"), ({"apex": {"a": ["::1"]}}, "IPv4"),
+        ({"codes": [{"code": "127.0.0.2", "categories": ["spam"]}] * 2}, "code given twice: 127.0.0.2"),
+        ({"codes": [{"code": f"127.0.0.{n}", "categories": ["spam"]} for n in (2, 3)]}, "category under two codes: spam"),
+        ({"codes": [{"code": f"127.0.{n}.2", "categories": ["spam"]} for n in range(61)]}, "at most 60"),
+        ({"kind": "domain", "codes": [{"code": "127.0.0.2", "categories": ["spam"], "sublist": "sp"}]}, "no sublists"),
+    ],
+)  # fmt: skip
+def test_a_zone_that_cannot_be_is_refused(more: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        zone(**more)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("128.0.0.1", "in 127.0.0.0/8, not 128.0.0.1"), ("126.255.255.255", "in 127.0.0.0/8"), ("127.0.0.1", "never listed"),
+        ("127.255.255.254", "are errors"), ("127.0.0", "127.0.0"), ("127.0.0.02", "127.0.0.02"), ("", "cannot be empty"),
+        ("::1", "Expected 4 octets"), ("127.0.0.256", "256"),
+    ],
+)  # fmt: skip
+def test_a_code_that_is_none_is_refused(code: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        CodeDef(code=code, categories=["spam"])
+
+
+@pytest.mark.parametrize("sublist", ["a", "12", "a.b", "-ab", "Trap", "x" * 64, "tr ap"])
+def test_a_sublist_that_could_be_part_of_an_address_is_refused(sublist: str) -> None:
+    with pytest.raises(ValidationError, match="sublist"):
+        CodeDef(code="127.0.0.2", categories=["spam"], sublist=sublist)
+
+
+def test_a_zone_knows_its_categories() -> None:
+    made = zone(
+        codes=[{"code": "127.0.0.2", "categories": ["spam", "other"]}, {"code": "127.0.0.3", "categories": ["proxy"]}]
+    )
+    assert made.categories == {"spam": "127.0.0.2", "other": "127.0.0.2", "proxy": "127.0.0.3"}
+    assert zone(soa={"mname": "m.example."}).mname == "m.example"
+
+
+# feeds
+
+
+def feed(**more: object) -> FeedDef:
+    given = {
+        "name": "f",
+        "title": "t",
+        "url": "https://a.example/",
+        "format": "plain",
+        "category": "spam",
+        "licence": "x",
+    }
+    return FeedDef.model_validate(given | more)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"url": "gopher://a.example/"}, "gopher"), ({"url": "a.example/list"}, "nothing"), ({"url": "https:///list"}, "no host"),
+        ({"url": "https://[::1/"}, "url"), ({"category": "nonsense"}, "unknown category 'nonsense'"), ({"map": {"x": "nonsense"}}, "unknown category nonsense"),
+        ({"enabled": False}, "set why_off"), ({"trust": 1.1}, "less than or equal to 1"), ({"trust": -0.1}, "greater than or equal to 0"),
+        ({"period": "never"}, "not a duration"), ({"max_bytes": 2**31}, "less than or equal"), ({"widest4": 33}, "less than or equal"),
+    ],
+)  # fmt: skip
+def test_a_feed_that_cannot_be_is_refused(more: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        feed(**more)
+
+
+# small things
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("127.0.0.1:53", ("127.0.0.1", 53)), ("[::1]:5300", ("::1", 5300)), ("0.0.0.0:0", ("0.0.0.0", 0)), ("[::]:65535", ("::", 65535))],
+)  # fmt: skip
+def test_addresses_to_listen_at_are_read(written: str, read: tuple[str, int]) -> None:
+    assert parse_listen(written) == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "53", ":53", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "localhost:53", "[::1]", "[::1:53", "127.0.0.1:-1", "127.0.0.1:²", 53, None],
+)  # fmt: skip
+def test_what_is_no_address_to_listen_at_is_a_value_error(written: object) -> None:
+    with pytest.raises(ValueError):
+        parse_listen(written)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite:x", ""])
+def test_an_unknown_store_is_a_mistake(home: Home, url: str) -> None:
+    home.write("dnsbl.toml", f'zones_dir = "zones"\nfeeds_dir = "feeds"\n[store]\nurl = "{url}"\n')
+    (mistake,) = home.mistakes()
+    assert "store.url: unknown store" in mistake
+
+
+@pytest.mark.parametrize(
+    "line", ["zones_dir = 5", "feeds_dir = []", "data_dir = 1", "dns = 5", "store = []", "[[dns]]"]
+)
+def test_a_setting_of_the_wrong_kind_is_a_mistake(home: Home, line: str) -> None:
+    home.write("dnsbl.toml", line + "\n")
+    assert any(line.strip("[]").split(" ")[0] in mistake for mistake in home.mistakes())

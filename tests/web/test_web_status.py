@@ -1,0 +1,193 @@
+"""Health, readiness, feeds and metrics."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import orjson
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from website import problem, serving
+
+from dnsbl import config
+from dnsbl.dns.counters import Counters
+from dnsbl.errors import StoreError
+from dnsbl.store import FeedState
+from dnsbl.web import models, readiness
+from dnsbl.zones.publish import Published
+
+
+async def figures(site):
+    """{name: {values of the labels, in the order of the labels' names: value}}"""
+    async with site.client.get("/metrics") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        text = await response.text()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[" ".join(value for _, value in sorted(sample.labels.items()))] = (
+                sample.value
+            )
+    return found
+
+
+def breaks(*_args, **_kwargs):
+    raise StoreError("store /somewhere: damaged")
+
+
+async def test_healthz_needs_only_a_store_that_can_be_read(tmp_path, monkeypatch):
+    async with serving(tmp_path, settle=False) as site:
+        async with site.client.get("/healthz") as response:
+            assert response.status == 200
+            models.Health.model_validate(await response.json())
+        with site.app.store.transaction():  # somebody writes
+            async with site.client.get("/healthz") as response:
+                assert response.status == 200
+        monkeypatch.setattr(site.app.store, "change_seq", breaks)
+        await problem(await site.client.get("/healthz"), 503)
+
+
+async def test_readyz_says_which_zone_is_missing(tmp_path):
+    async with serving(tmp_path, settle=False) as site:
+        async with site.client.get("/readyz") as response:
+            assert response.status == 503
+            said = models.Readiness.model_validate(await response.json())
+        assert [reason.split(":")[0] for reason in said.reasons] == [f"zone {name}" for name in site.app.zones]
+        await asyncio.to_thread(site.app.settle)
+        async with site.client.get("/readyz") as response:
+            assert (response.status, await response.json()) == (200, {"ready": True, "reasons": []})
+        (tmp_path / "zones" / "ip" / "current").write_bytes(b"{")
+        async with site.client.get("/readyz") as response:
+            assert response.status == 503
+            assert [r for r in (await response.json())["reasons"] if r.startswith("zone ip: ")]
+
+
+async def test_readyz_says_that_the_store_takes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(readiness, "PROBE_EVERY", 0)
+    async with serving(tmp_path) as site:
+        site.app.store.writer.execute("PRAGMA query_only = 1")
+        async with site.client.get("/readyz") as response:
+            assert response.status == 503
+            assert len((await response.json())["reasons"]) == 1
+        site.app.store.writer.execute("PRAGMA query_only = 0")
+        async with site.client.get("/readyz") as response:
+            assert response.status == 200
+
+
+async def test_readyz_bears_with_a_busy_store_for_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(readiness, "PROBE_SECONDS", 0.02)
+    async with serving(tmp_path) as site:
+        with site.app.store.transaction():
+            async with site.client.get("/readyz") as response:
+                assert response.status == 200
+            monkeypatch.setattr(readiness, "BUSY_SECONDS", 0)
+            async with site.client.get("/readyz") as response:
+                assert response.status == 503
+                assert "taken no change" in (await response.json())["reasons"][0]
+
+
+async def test_feeds_are_as_the_application_says(tmp_path):
+    async with serving(tmp_path) as site:
+        feed = next(iter(site.app.feeds.values()))
+        hidden = feed.model_copy(update={"url": "https://user:word@feeds.example/list.txt?token=abc"})
+        feeds = {**site.app.feeds, feed.name: hidden}
+        site.app.settings = site.app.settings.model_copy(update={"feeds": feeds})
+        async with site.client.get("/v1/feeds") as response:
+            rows = await response.json()
+        assert [models.Feed.model_validate(row).name for row in rows] == sorted(site.app.feeds)
+        assert {row["url"] for row in rows if row["name"] == feed.name} == {"https://feeds.example/list.txt"}
+        async with site.client.get("/v1/feeds", headers=site.bearer("read")) as response:
+            assert await response.json() == site.app.feed_status()
+
+
+async def test_metrics_of_zones_feeds_queue_and_store(tmp_path, monkeypatch):
+    async with serving(tmp_path) as site:
+        site.app.store.put_feed_state(FeedState("talos", "failed", good_at=1_700_000_000, entries=7))
+        site.app.store.touch([b"4\x08\x08\x08\x08\x20"])
+        found = await figures(site)
+        assert found["dnsbl_zone_serial"]["ip"] == site.app.served("ip").serial
+        assert found["dnsbl_zone_pieces"]["base ip"] >= 1
+        assert found["dnsbl_zone_pieces"]["delta ip"] == 0
+        assert found["dnsbl_zone_listings"]["ip"] == 0
+        assert found["dnsbl_feed_age_seconds"]["talos"] > 10**7
+        assert found["dnsbl_feed_entries"] == {"talos": 7}
+        states = {label: value for label, value in found["dnsbl_feed_state"].items() if label.startswith("talos ")}
+        assert sum(states.values()) == 1
+        assert found["dnsbl_touched"][""] == 1
+        assert found["dnsbl_store_up"][""] == 1
+        monkeypatch.setattr(site.app.store, "touched", breaks)
+        assert (await figures(site))["dnsbl_store_up"][""] == 0
+
+
+async def test_metrics_count_reports_requests_and_publishes(tmp_path):
+    async with serving(tmp_path) as site:
+        rows = [{"subject": "8.8.8.7", "time": 1}, {"subject": "8.8.8.7", "time": 1}, {}]
+        await site.client.post("/v1/reports", json=rows, headers=site.bearer("report"))
+        await site.client.get("/v1/subjects/8.8.8.8")
+        await site.client.get("/v1/subjects/nonsense")
+        for _ in range(2):
+            await site.client.request("PROPFIND", "/nowhere")
+        site.state.metrics.published(Published("ip", 7, True, 5, 100, 0.5))
+        site.state.metrics.published(Published("ip", 8, False, 5, 100, 0.25))
+        found = await figures(site)
+        assert found["dnsbl_reports_total"] == {"taken": 1, "repeated": 1, "rejected": 1}
+        requests = found["dnsbl_http_requests_total"]
+        assert requests["POST /v1/reports 200"] == 1
+        assert requests["GET /v1/subjects/{subject} 200"] == 1
+        assert requests["GET /v1/subjects/{subject} 400"] == 1
+        assert requests["other none 404"] == 2
+        assert found["dnsbl_publishes_total"] == {"whole ip": 1, "delta ip": 1}
+        assert found["dnsbl_publish_seconds_total"] == {"whole ip": 0.5, "delta ip": 0.25}
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+async def test_metrics_add_up_what_living_dns_processes_wrote(tmp_path, dead):
+    counters = Counters()
+    for _ in range(3):
+        counters.reply("ip", 1, 0, "udp")
+    counters.reply("", 16, 5, "tcp")
+    counters.malformed = 2
+    said = counters.snapshot()
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "dns-1.json").write_bytes(orjson.dumps({"pid": os.getpid(), **said}))
+    (run / f"dns-{os.getpid()}.json").write_bytes(orjson.dumps(said))
+    (run / f"dns-{dead}.json").write_bytes(orjson.dumps(said))
+    (run / "dns-2.json").write_bytes(orjson.dumps({"pid": dead, **said}))
+    for name, content in {
+        "cut": b'{"replies": [', "list": b"[]", "empty": b"", "words": b'{"pid": "x"}',
+        "huge": b'{"pid": 99999999999999999}',
+        "odd": orjson.dumps({"pid": os.getpid(), "replies": [{"zone": 1}]}), "none": orjson.dumps({"pid": os.getpid()}),
+    }.items():  # fmt: skip
+        (run / f"dns-{name}.json").write_bytes(content)
+    (run / "dns-directory.json").mkdir()
+    async with serving(tmp_path) as site:
+        found = await figures(site)
+    assert found["dnsbl_dns_replies_total"] == {"NOERROR udp A ip": 6, "REFUSED tcp TXT ": 2}
+    assert found["dnsbl_dns_events_total"]["malformed"] == 4
+    assert found["dnsbl_dns_processes"][""] == 2
+
+
+async def test_two_applications_have_their_own_figures(tmp_path):
+    async with serving(tmp_path / "one") as one, serving(tmp_path / "two") as two:
+        await one.client.get("/")
+        assert "GET / 200" in (await figures(one))["dnsbl_http_requests_total"]
+        assert "GET / 200" not in (await figures(two)).get("dnsbl_http_requests_total", {})
+
+
+async def test_zones_of_a_new_configuration_are_seen(tmp_path):
+    async with serving(tmp_path) as site:
+        zones = {"ip": site.app.zones["ip"]}
+        settings: config.Settings = site.app.settings.model_copy(update={"zones": zones})
+        await asyncio.to_thread(site.app.replace, settings)
+        async with site.client.get("/v1/zones") as response:
+            assert [row["name"] for row in await response.json()] == ["ip"]
