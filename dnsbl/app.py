@@ -34,8 +34,9 @@ from .reputation.sweep import ExemptionCache, sweep
 from .special import never_listed
 from .store import Exemption, FeedState, Key, Source, SqliteStore, open_store
 from .subjects import kind, listing_key, parse, text
-from .zones.publish import Published, Publisher, zone_directory
-from .zones.served import ServedZone, read_pointer
+from .zones.loaded import Snapshots
+from .zones.publish import Published, Publisher
+from .zones.served import ServedZone
 
 __all__ = ["App", "Progress"]
 
@@ -43,6 +44,7 @@ log = logging.getLogger("dnsbl")
 
 MAX_LIST = 512 * 2**20  # bytes of an imported list, unpacked
 IMPORT_TRUST = 0.9
+IDEMPOTENCY_LIFETIME = 7 * clock.DAY  # a retry comes sooner
 IMPORT_LIFETIME = 90 * clock.DAY  # as a feed's, where nothing else is said
 OPERATOR = "operator"
 OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
@@ -77,6 +79,8 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.settling = threading.Lock()
+        self.looking = threading.Lock()
+        self.snapshots = Snapshots(settings.config.data_dir)
 
     def open(self) -> App:
         self.store: SqliteStore = open_store(self.settings.config)
@@ -280,6 +284,7 @@ class App:
         for source in self.store.sources().values():
             feed = self.feeds.get(source.name)
             self.store.forget_entries(source.id, now - (feed.lifetime if feed else IMPORT_LIFETIME))
+        self.store.forget_idempotency(now - IDEMPOTENCY_LIFETIME)
 
     # exemptions
 
@@ -325,10 +330,12 @@ class App:
 
     def served(self, name: str) -> ServedZone:
         """A zone as it was last published. Raises SnapshotError."""
-        pointer = read_pointer(zone_directory(self.data_dir, name))
-        if pointer is None:
-            raise SnapshotError(f"zone {name} was never built; run `dnsbl zone build {name}`")
-        return pointer.open()
+        with self.looking:
+            self.snapshots.look(list(self.zones))
+            view = self.snapshots.views.get(name)
+        if view is None:
+            raise SnapshotError(f"zone {name} was never built, or its files are damaged; run `dnsbl zone build {name}`")
+        return view
 
     def check(self, subject: str) -> dict[str, Any]:
         """Everything about one subject. Raises SubjectError."""

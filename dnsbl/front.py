@@ -23,11 +23,10 @@ from .config import Settings
 from .dns.answer import Answerer
 from .dns.counters import Counters
 from .dns.server import DnsServer
-from .errors import ConfigError, SnapshotError, StartError
-from .zones.publish import zone_directory
-from .zones.served import CURRENT, ServedZone, read_pointer
+from .errors import ConfigError, StartError
+from .zones.loaded import Snapshots
 
-__all__ = ["Front", "Snapshots"]
+__all__ = ["Front"]
 
 log = logging.getLogger("dnsbl.dns")
 
@@ -38,45 +37,6 @@ STOP_WITHIN = 15.0  # seconds the back has to end by itself
 BACKOFF = (1, 2, 5, 15, 60)  # seconds before the back is started again
 EXIT_START = 3  # the back cannot start and will not by itself: a port in use, a wrong configuration
 MAX_LINE = 1 << 20
-
-
-class Snapshots:
-    """The zones that are published under a data directory, mapped; looked at again when a pointer is another file."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.known: dict[str, tuple[int, int]] = {}
-        self.views: dict[str, ServedZone] = {}
-
-    def look(self, names: Sequence[str]) -> bool:
-        """Load what is new; True where anything changed. A file that cannot be used leaves the one before."""
-        changed = False
-        for name in set(self.views) - set(names):
-            del self.views[name], self.known[name]
-            changed = True
-        for name in names:
-            directory = zone_directory(self.data_dir, name)
-            try:
-                found = (directory / CURRENT).stat()
-            except OSError:
-                continue
-            mark = (found.st_ino, found.st_mtime_ns)
-            if self.known.get(name) != mark:
-                self.known[name] = mark
-                changed |= self.load(name, directory)
-        return changed
-
-    def load(self, name: str, directory: Path) -> bool:
-        try:
-            pointer = read_pointer(directory)
-            if pointer is None:
-                return False
-            self.views[name] = pointer.open()
-        except SnapshotError as error:
-            has = f"serial {self.views[name].serial} is served on" if name in self.views else "nothing is served"
-            log.error("zone %s: %s; %s", name, error, has)
-            return False
-        return True
 
 
 class Front:

@@ -98,8 +98,10 @@ def test_the_package_itself_imports_nothing() -> None:
     ("name", "line"),
     [
         ("store.claims", "from ..reputation import score"), ("store.claims", "from ..reputation.score import decide"),
-        ("subjects", "from .store import Store"), ("errors", "from .clock import now"), ("clock", "import dnsbl.config"),
-        ("intake.gate", "from ..reputation.exemptions import Exemptions"), ("reputation.score", "from ..zones import table"),
+        ("subjects", "from .store import Store"), ("errors", "from .clock import now"),
+        ("clock", "import dnsbl.config"),
+        ("intake.gate", "from ..reputation.exemptions import Exemptions"),
+        ("reputation.score", "from ..zones import table"),
         ("zones.build", "from ..dns.answer import Answerer"), ("zones.build", "from .. import web"),
         ("dns.answer", "from ..store import Store"), ("dns.answer", "from ..zones.build import build_base"),
         ("dns.answer", "from ..zones import publish"), ("dns.answer", "from ..web import app"),
@@ -116,8 +118,10 @@ def test_an_arrow_that_runs_back_is_seen(name: str, line: str) -> None:
     ("name", "line"),
     [
         ("dns.answer", "from ..zones.view import ZoneView"), ("dns.answer", "from .message import Message"),
-        ("dns.answer", "from ..config import ZoneDef"), ("zones.build", "from ..reputation.exemptions import Exemptions"),
-        ("app", "from .web import app"), ("cli", "from .app import App"), ("web.pages", "from ..zones.served import ServedZone"),
+        ("dns.answer", "from ..config import ZoneDef"),
+        ("zones.build", "from ..reputation.exemptions import Exemptions"),
+        ("app", "from .web import app"), ("cli", "from .app import App"),
+        ("web.pages", "from ..zones.served import ServedZone"),
         ("dns.answer", "import asyncio"), ("web.pages", "from .. import __version__"),
     ],
 )  # fmt: skip

@@ -97,6 +97,10 @@ class ClaimsPart(Base):
         rows = self.rows("SELECT answer FROM idempotency WHERE key = ?", key)
         return rows[0][0] if rows else None
 
+    def forget_idempotency(self, before: int) -> int:
+        with self.transaction() as connection:
+            return connection.execute("DELETE FROM idempotency WHERE at < ?", (before,)).rowcount
+
     def unmapped_words(self) -> dict[str, dict[str, int]]:
         """By source, the words that no mapping knew and how many reports have them."""
         found: dict[str, dict[str, int]] = {}

@@ -70,6 +70,10 @@ class ListingsPart(Base):
     def touched(self, limit: int) -> list[bytes]:
         return [row[0] for row in self.rows("SELECT subject FROM touched ORDER BY subject LIMIT ?", limit)]
 
+    def touched_count(self) -> int:
+        count: int = self.rows("SELECT count(*) FROM touched")[0][0]
+        return count
+
     def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]:
         def work(connection: Connection) -> dict[bytes, ListingRow]:
             ask(connection, subjects)

@@ -19,7 +19,6 @@ from .zonebook import ZoneBook
 
 __all__ = ["Metrics"]
 
-MAX_TOUCHED = 100_000  # a longer queue is not counted further
 FEED_STATES = ("new", "ok", "unchanged", "failed", "quarantined", "off")
 
 
@@ -109,10 +108,8 @@ class LookedUp(Collector):
         yield from (age, state, entries)
 
     def queue(self) -> Iterator[Metric]:
-        touched = len(self.backend.app.store.touched(MAX_TOUCHED))
-        yield GaugeMetricFamily(
-            "dnsbl_touched", f"Subjects waiting to be decided anew; {MAX_TOUCHED} is that or more", value=touched
-        )
+        touched = self.backend.app.store.touched_count()
+        yield GaugeMetricFamily("dnsbl_touched", "Subjects waiting to be decided anew", value=touched)
 
 
 def dns(counts: DnsCounts) -> Iterator[Metric]:

@@ -80,9 +80,10 @@ def changed(
     names: Iterable[bytes], carried: Mapping[bytes, int], around: Surroundings, answer: Callable[[int], int]
 ) -> dict[bytes, int]:
     """The values of a delta: what the delta before said, and anew the changed names, what is listed or exempt below
-    them, and the names above."""
-    affected: set[bytes] = set()
-    for name in names:
+    them or was said of below them, and the names above."""
+    ground = set(names)
+    affected = {name for name in carried if not ground.isdisjoint(above(name))}
+    for name in ground:
         affected.add(name)
         affected.update(above(name))
         affected.update(around.listed_inside(name))

@@ -31,10 +31,10 @@ from ..special import NEVER_LIST
 from ..store.contract import Change, Store
 from ..subjects import bounds, kind, text
 from .build import Answers, build_base, build_delta, test_points
-from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer
+from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer, zone_directory
 from .snapshot import Mapped, write
 
-__all__ = ["Published", "Publisher", "zone_directory"]
+__all__ = ["Published", "Publisher", "size_of", "zone_directory"]
 
 DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
@@ -52,10 +52,6 @@ class Published:
     pieces: int  # of the file written
     bytes: int
     seconds: float
-
-
-def zone_directory(data_dir: Path, zone: str) -> Path:
-    return data_dir / "zones" / zone
 
 
 class Publisher:

@@ -16,7 +16,7 @@ from ..errors import SnapshotError
 from .snapshot import EMPTY_NAME, GONE, HOLE, Mapped
 from .view import EMPTY, NOTHING
 
-__all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer"]
+__all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer", "zone_directory"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
 FileName = re.compile(r"\d{1,10}\.(?:base|delta)")
@@ -206,6 +206,11 @@ def find_name(file: Mapped, hashed: int, name: bytes) -> int:
             return file.nval[place]
         place += 1
     return NO_ANSWER
+
+
+def zone_directory(data_dir: Path, zone: str) -> Path:
+    """Where a zone's snapshot files and their pointer are."""
+    return data_dir / "zones" / zone
 
 
 class Pointer:

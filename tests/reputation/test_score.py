@@ -39,8 +39,11 @@ SOURCES = {n: Source(n, f"s{n}", "feed", TRUSTS[n], FAMILIES[n], True) for n in 
 WEIGHING = Weighing.of(ZONE, SOURCES, CATEGORIES)
 
 
+A_MONTH = st.integers(0, 30 * DAY)
+
+
 @st.composite
-def evidence(draw: st.DrawFn, place: int = 0, ages: st.SearchStrategy[int] = st.integers(0, 30 * DAY)) -> Evidence:
+def evidence(draw: st.DrawFn, place: int = 0, ages: st.SearchStrategy[int] = A_MONTH) -> Evidence:
     source, category = draw(st.sampled_from(list(SOURCES))), draw(st.sampled_from(list(CATEGORIES)))
     reporter, hits = draw(st.integers(0, 3)), draw(st.integers(1, 20))
     held = int(reporter == 0 and draw(st.booleans()))

@@ -99,7 +99,7 @@ def test_a_lists_new_version_writes_only_what_changed(store: SqliteStore, source
 # damage
 
 PLANTED = {
-    "evidence too much": "INSERT INTO evidence SELECT x'340101010120', source, category, reporter, 1, 1, 1 FROM evidence LIMIT 1",
+    "evidence too much": "INSERT INTO evidence VALUES (x'340101010120', 1, 1, 1, 1, 1, 1)",
     "evidence lost": "DELETE FROM evidence",
     "evidence changed": "UPDATE evidence SET hits = hits + 1",
     "report lost": "DELETE FROM report WHERE subject = (SELECT min(subject) FROM report)",
@@ -324,7 +324,8 @@ store = SqliteStore(Path({path!r}))
 source = store.source("partner", "partner", trust=0.5).id
 batch = {first}
 while batch < {first} + 100_000:
-    reports = [Report(ip4_key(f"5.{{batch >> 8 & 255}}.{{batch & 255}}.{{n}}"), "spam", batch, "r") for n in range(20)]
+    reports = [Report(ip4_key(f"5.{{batch >> 8 & 255}}.{{batch & 255}}.{{n}}"), "spam",
+    batch, "r") for n in range(20)]
     try:
         store.take_reports(source, reports)
     except StoreError as error:

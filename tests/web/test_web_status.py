@@ -117,7 +117,7 @@ async def test_metrics_of_zones_feeds_queue_and_store(tmp_path, monkeypatch):
         assert sum(states.values()) == 1
         assert found["dnsbl_touched"][""] == 1
         assert found["dnsbl_store_up"][""] == 1
-        monkeypatch.setattr(site.app.store, "touched", breaks)
+        monkeypatch.setattr(site.app.store, "touched_count", breaks)
         assert (await figures(site))["dnsbl_store_up"][""] == 0
 
 

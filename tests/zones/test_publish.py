@@ -132,7 +132,8 @@ def test_another_definition_is_a_whole_build(w: World) -> None:
 
 def test_definitions_survive_the_way_through_the_file(w: World) -> None:
     full = zone(
-        "ip", "ip", apex={"a": ["192.0.2.1"], "aaaa": ["2001:db8::1"], "txt": ["ü"]}, transfer=["10.0.0.0/8", "::1/128"],
+        "ip", "ip", apex={"a": ["192.0.2.1"], "aaaa": ["2001:db8::1"], "txt": ["ü"]}, transfer=["10.0.0.0/8",
+        "::1/128"],
         removal={"grace": "1d"}, checks={"max_drop": 0.3}, soa={"mname": "a.example"},
         policy={"half_lives": {"spam": "1d"}, "exempt": True},
     )  # fmt: skip
