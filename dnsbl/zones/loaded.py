@@ -45,7 +45,7 @@ class Snapshots:
             pointer = read_pointer(directory)
             if pointer is None:
                 return False
-            self.views[name] = pointer.open()
+            self.views[name] = pointer.open(self.views.get(name))
         except SnapshotError as error:
             has = f"serial {self.views[name].serial} is served on" if name in self.views else "nothing is served"
             log.error("zone %s: %s; %s", name, error, has)

@@ -38,7 +38,8 @@ __all__ = ["Published", "Publisher", "size_of", "zone_directory"]
 
 DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
-SMALL_ZONE = 1000  # pieces; a smaller zone may lose as many as it likes
+SMALL_ZONE = 1000  # listings; a smaller zone may lose as many as it likes
+SMALL_BASE = 65_536  # pieces; the listings of a zone with so few are counted at each publish
 IP4_SPACE = 2**32
 Ints = NDArray[np.int64]
 WHOLE, DELTA, NONE = "whole", "delta", "none"
@@ -125,7 +126,7 @@ class Publisher:
         try:
             size = write(path, self.meta(served, answers, changes is None, serial, seq, now), arrays)
             pointer = Pointer(self.directory, base, None if changes is None else path.name, serial)
-            new = pointer.open()
+            new = pointer.open(served)
             check(new, served, force)
         except (PublishRefused, SnapshotError):
             path.unlink(missing_ok=True)
@@ -145,8 +146,16 @@ class Publisher:
             "store": self.store.identity(),
             "made_at": now,
             "answers": answers.lists(),
+            "listings": self.listings(served, whole),
             "base": serial if whole or served is None else served.base.info["serial"],
         }
+
+    def listings(self, served: ServedZone | None, whole: bool) -> int:
+        """How many listings the store has; of a large zone as it was when the base was made, for a delta changes
+        little of it and counting takes long."""
+        if whole or served is None or size_of(served.base) < SMALL_BASE:
+            return self.store.listing_count(self.zone.name)
+        return served.listings
 
     # files
 
@@ -274,12 +283,10 @@ def check(new: ServedZone, old: ServedZone | None, force: bool) -> None:
             f"zone {zone.name}: would list {share:.0%} of all IPv4 addresses, more than checks.max_cover allows "
             f"({zone.checks.max_cover:.0%}); if that is meant, run `dnsbl zone build {zone.name} --force`"
         )
-    if new.delta:
-        return
-    before, after = size_of(old.base) if old else 0, size_of(new.base)
+    before, after = old.listings if old else 0, new.listings
     if before >= SMALL_ZONE and after < before * (1 - zone.checks.max_drop):
         raise PublishRefused(
-            f"zone {zone.name}: {after:,} pieces where there were {before:,}; if that is meant, "
+            f"zone {zone.name}: {after:,} listings where there were {before:,}; if that is meant, "
             f"run `dnsbl zone build {zone.name} --force`"
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ..config import ZoneDef
 from ..errors import SnapshotError
+from .layers import NO_ANSWER, Layer, any_of
 from .snapshot import EMPTY_NAME, GONE, HOLE, Mapped
 from .view import EMPTY, NOTHING
 
@@ -20,48 +21,6 @@ __all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer", "zone_directory"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
 FileName = re.compile(r"\d{1,10}\.(?:base|delta)")
-NO_ANSWER = -1  # this layer says nothing; the one below may
-
-
-class Layer:
-    """Ranges of one address family in one file: singles and ranges, each with an answer id."""
-
-    __slots__ = ("high", "low", "one", "one_answer", "range_answer")
-
-    def __init__(self, file: Mapped, family: str) -> None:
-        self.one: memoryview = getattr(file, f"{family}one")
-        self.one_answer: memoryview = getattr(file, f"{family}onea")
-        self.low: memoryview = getattr(file, f"{family}low")
-        self.high: memoryview = getattr(file, f"{family}high")
-        self.range_answer: memoryview = getattr(file, f"{family}a")
-
-    def lookup(self, number: int) -> int:
-        place = bisect_left(self.one, number)
-        if place < len(self.one) and self.one[place] == number:
-            answer: int = self.one_answer[place]
-            return answer
-        place = bisect_right(self.low, number) - 1
-        if place >= 0 and self.high[place] >= number:
-            return self.range_answer[place]
-        return NO_ANSWER
-
-    def within(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
-        """(first, last, answer) of the pieces that touch first..last, cut to it; singles, then ranges."""
-        one, answers = self.one, self.one_answer
-        for place in range(bisect_left(one, first), bisect_right(one, last)):
-            yield one[place], one[place], answers[place]
-        place = max(bisect_right(self.low, first) - 1, 0)
-        while place < len(self.low) and self.low[place] <= last:
-            if self.high[place] >= first:
-                yield max(self.low[place], first), min(self.high[place], last), self.range_answer[place]
-            place += 1
-
-    def touches(self, first: int, last: int) -> bool:
-        place = bisect_left(self.one, first)
-        if place < len(self.one) and self.one[place] <= last:
-            return True
-        place = bisect_right(self.low, last) - 1
-        return place >= 0 and self.high[place] >= first
 
 
 class ServedZone:
@@ -77,10 +36,11 @@ class ServedZone:
             raise SnapshotError(f"{path}: its zone is of another version; build the zone again") from error
         self.serial: int = newest["serial"]
         self.seq: int = newest["seq"]
+        self.listings: int = newest.get("listings", 0)
         self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
         files = [delta, base] if delta else [base]
-        self.layers4 = [Layer(file, "v4") for file in files]
-        self.layers6 = [Layer(file, "v6") for file in files]
+        self.layers4 = [layer_of(file, "v4") for file in files]
+        self.layers6 = [layer_of(file, "v6") for file in files]
         self.deep = files[0] if len(files[0].v6d) else None  # the newest file has all of them
 
     def lookup4(self, address: int) -> int:
@@ -141,34 +101,12 @@ class ServedZone:
         return NO_ANSWER
 
 
-def any_of(layers: list[Layer], first: int, last: int, wanted: bytes | None) -> bool:
-    """Whether the layers together list anything of first..last; the first layer covers the second."""
-    if len(layers) == 1:
-        if wanted is None:
-            return layers[0].touches(first, last)
-        return any(wanted[answer] for _, _, answer in layers[0].within(first, last))
-    over, under = layers
-    above = sorted(over.within(first, last))
-    if any(answer and (wanted is None or wanted[answer]) for _, _, answer in above):
-        return True
-    if not above and wanted is None:
-        return under.touches(first, last)
-    return any(
-        (wanted is None or wanted[answer]) and not hidden(above, low, high)
-        for low, high, answer in under.within(first, last)
-    )
-
-
-def hidden(above: list[tuple[int, int, int]], low: int, high: int) -> bool:
-    """Whether pieces cover all of low..high."""
-    place = max(bisect_right(above, (low, 1 << 129, 0)) - 1, 0)
-    while low <= high and place < len(above):
-        first, last, _ = above[place]
-        if first > low:
-            return False
-        low = max(low, last + 1)
-        place += 1
-    return low > high
+def layer_of(file: Mapped, family: str) -> Layer:
+    """A file's layer, made once: a base outlives many deltas over it."""
+    layer = file.layers.get(family)
+    if not isinstance(layer, Layer):
+        layer = file.layers[family] = Layer(file, family)
+    return layer
 
 
 def deep_lookup(file: Mapped, upper: int, lower: int) -> int:
@@ -219,9 +157,11 @@ class Pointer:
     def __init__(self, directory: Path, base: str, delta: str | None, serial: int) -> None:
         self.directory, self.base, self.delta, self.serial = directory, base, delta, serial
 
-    def open(self) -> ServedZone:
-        """Map and verify. Raises SnapshotError."""
-        base = Mapped(self.directory / self.base)
+    def open(self, before: ServedZone | None = None) -> ServedZone:
+        """Map and verify; a base that is still the very file of the view before is not mapped again. Raises
+        SnapshotError."""
+        path = self.directory / self.base
+        base = before.base if before is not None and before.base.is_file(path) else Mapped(path)
         delta = Mapped(self.directory / self.delta) if self.delta else None
         if delta and delta.info["base"] != base.info["serial"]:
             raise SnapshotError(f"{delta.path}: made for another base; build the zone again")

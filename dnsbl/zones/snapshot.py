@@ -114,9 +114,11 @@ class Mapped:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.layers: dict[str, object] = {}  # what readers make of it, once
         try:
             with path.open("rb") as file:
-                self.size = os.fstat(file.fileno()).st_size
+                status = os.fstat(file.fileno())
+                self.size, self.mark = status.st_size, mark_of(status)
                 if self.size < HEADER.size:
                     raise SnapshotError(f"{path}: {self.size} bytes are no snapshot; build the zone again")
                 self.mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -128,6 +130,17 @@ class Mapped:
                 self.info: dict[str, Any] = orjson.loads(part)
             else:
                 setattr(self, name, part)
+
+    def is_file(self, path: Path) -> bool:
+        """Whether that path is still this very file, unaltered as far as its times tell."""
+        try:
+            return path == self.path and mark_of(path.stat()) == self.mark
+        except OSError:
+            return False
+
+
+def mark_of(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def sections_of(path: Path, view: memoryview) -> dict[str, memoryview]:

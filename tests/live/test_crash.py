@@ -1,0 +1,238 @@
+"""`kill -9` in the middle of an import, of a publish and of a serving program, fifty times in all. After each the
+store is clean, every report that was acknowledged is there, and DNS answers from the snapshots that were left.
+
+Acknowledged is what the program said before it was killed: a line that it printed after `take_reports` had returned,
+or status 200. The moment of each kill is drawn from a seed: so many acknowledgements, then a few milliseconds more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from server import Pipe, Server, configure, environment, run
+
+from dnsbl import config as configuration
+from dnsbl.app import App
+from dnsbl.subjects import parse
+
+pytestmark = pytest.mark.heavy
+IMPORTS, PUBLISHES, SERVES = 20, 20, 10
+FIRST = 1_780_000_000  # the time of the first report; each has a second of its own
+
+# Imports a file without end, a few reports a transaction, and says how many were taken: `ack NUMBER`.
+IMPORT = """
+import io, itertools, os, random, sys
+from pathlib import Path
+import dnsbl.app as module
+from dnsbl import config
+
+path, first, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+module.REPORTS_AT_ONCE = 50 + seed % 400
+numbers = itertools.count(first)
+
+class Endless(io.RawIOBase):
+    rest = b"time,ip,category,reporter\\n"
+    def readable(self):
+        return True
+    def readinto(self, buffer):
+        while len(self.rest) < len(buffer):
+            self.rest += b"".join(
+                b"%d,46.%d.%d.%d,spam,10.%d.0.0/16\\n" % (AT + n, n >> 14 & 63, n >> 6 & 255, n & 63, n & 7)
+                for n in itertools.islice(numbers, 200)
+            )
+        buffer[:] = self.rest[: len(buffer)]
+        self.rest = self.rest[len(buffer):]
+        return len(buffer)
+
+with module.App(config.load(path)) as app:
+    taken, take = 0, app.store.take_reports
+    def told(source, reports):
+        global taken
+        found = take(source, reports)
+        taken += found.taken + found.repeated
+        print("ack", first + taken, flush=True)
+        return found
+    app.store.take_reports = told
+    app.import_file(io.BufferedReader(Endless(), 4096), "crash", "reports", "spam", None, {})
+""".replace("AT", str(FIRST))
+
+# Reports a few and publishes, for ever, every third time whole zones: `ack NUMBER` when the reports are taken.
+PUBLISH = """
+import itertools, sys
+from pathlib import Path
+from dnsbl import config
+from dnsbl.app import App
+from dnsbl.model import Report
+from dnsbl.subjects import parse
+
+path, first = Path(sys.argv[1]), int(sys.argv[2])
+with App(config.load(path)) as app:
+    source = app.store.source("crash", "import", trust=0.9, keep=True)
+    numbers = itertools.count(first)
+    for turn in itertools.count():
+        some = list(itertools.islice(numbers, 5))
+        app.store.take_reports(source.id, [
+            Report(parse(f"46.{n >> 14 & 63}.{n >> 6 & 255}.{n & 63}"), "spam", AT + n, f"10.{n & 7}.0.0/16")
+            for n in some
+        ])
+        print("ack", some[-1] + 1, flush=True)
+        app.settle(force=app.zones if turn % 3 == 0 else ())
+""".replace("AT", str(FIRST))
+
+
+def address(number: int) -> str:
+    return f"46.{number >> 14 & 63}.{number >> 6 & 255}.{number & 63}"
+
+
+def killed(program: str, path: Path, first: int, chance: random.Random) -> int:
+    """Start a child, kill it some time after one of its acknowledgements; how far it had acknowledged."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(path), str(first), str(chance.randrange(10**6))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    out, err = Pipe(child.stdout), Pipe(child.stderr)
+    wanted = chance.randrange(1, 12)
+    found = out.wait(lambda line: line.startswith("ack") and len(out.lines) >= wanted)
+    time.sleep(chance.uniform(0, 0.03))
+    child.kill()
+    child.wait()
+    for pipe, stream in ((out, child.stdout), (err, child.stderr)):
+        pipe.thread.join()
+        stream.close()
+    assert found is not None, err.text
+    return max(int(line.split()[1]) for line in out.lines if line.startswith("ack "))
+
+
+def held(path: Path, first: int, end: int) -> None:
+    """The store is clean, and has the reports of these numbers: subject and time say which is which."""
+    with App(configuration.load(path)) as app:
+        assert app.store.check() == []
+        rows = set(
+            app.store.rows("SELECT subject, at FROM report WHERE at >= ? AND at < ?", FIRST + first, FIRST + end)
+        )
+        missing = [n for n in range(first, end) if (parse(address(n)), FIRST + n) not in rows]
+        assert missing == [], "acknowledged, and lost"
+
+
+def answers(path: Path, listed: str | None) -> None:
+    """DNS alone, as after a restart while everything else is down: the good snapshots answer at once."""
+    with Server(path.parent, config=path, role="dns") as server:
+        assert server.codes("2.0.0.127.policy.dnsbl.test") == ["127.0.0.10"]
+        assert server.rcode("1.0.0.127.ip.dnsbl.test") == "NXDOMAIN"
+        if listed:
+            assert server.listed(listed) == ["127.0.0.2"]
+
+
+def crashes(path: Path, program: str, times: int, seed: int, each: Callable[[int], None] = lambda _: None) -> None:
+    chance = random.Random(seed)
+    run(path, "report", "45.0.0.1", "--category", "spam")
+    first = 0
+    for _ in range(times):
+        end = killed(program, path, first, chance)
+        dns = Attempt(lambda: answers(path, "45.0.0.1"))
+        held(path, first, end)
+        dns.result()
+        each(end)
+        first = end + 10_000  # what was not acknowledged may be there or not
+
+
+class Attempt(threading.Thread):
+    """Something done beside something else; its failure is raised when it is asked for."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__()
+        self.work, self.error = work, None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except BaseException as error:
+            self.error = error
+
+    def result(self) -> None:
+        self.join()
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_killed_in_the_middle_of_an_import(tmp_path: Path, part: int) -> None:
+    crashes(configure(tmp_path), IMPORT, IMPORTS // 2, seed=100 + part)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_killed_in_the_middle_of_a_publish(tmp_path: Path, part: int) -> None:
+    """What was acknowledged is also in the zone once somebody settles again."""
+    path = configure(tmp_path)
+
+    def settled(end: int) -> None:
+        with App(configuration.load(path)) as app:
+            app.settle()
+            assert app.dns_codes("ip", parse(address(end - 1))) == ["127.0.0.2"]
+
+    crashes(path, PUBLISH, PUBLISHES // 2, seed=200 + part, each=settled)
+
+
+def test_killed_while_it_serves(tmp_path: Path) -> None:
+    """The whole program under reports by HTTP: front and back killed; each 200 is kept, and the next start answers."""
+    path, chance = configure(tmp_path), random.Random(300)
+    secret = json.loads(run(path, "key", "create", "acme", "--json").stdout)["secret"]
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/x-ndjson"}
+    first = 0
+    for turn in range(SERVES):
+        server = Server(tmp_path, config=path).start()
+        if first:
+            assert server.listed(address(0)) == ["127.0.0.2"], "right after the restart"
+        acknowledged = threading.Semaphore(0)
+        posted = [first]
+
+        def post(server: Server = server, posted: list[int] = posted, done: threading.Semaphore = acknowledged) -> None:
+            while True:
+                start = posted[0]
+                lines = [
+                    json.dumps({"subject": address(n), "category": "spam", "time": FIRST + n, "reporter": f"r{n & 7}"})
+                    for n in range(start, start + 20)
+                ]
+                try:
+                    status, _ = server.http("POST", "/v1/reports", "\n".join(lines).encode(), headers)
+                except OSError:  # it was killed, as it should be
+                    return
+                except Exception as error:
+                    assert "http.client" in type(error).__module__, error
+                    return
+                assert status == 200
+                posted[0] = start + 20
+                done.release()
+
+        posting = threading.Thread(target=post)
+        posting.start()
+        for _ in range(chance.randrange(1, 8)):
+            assert acknowledged.acquire(timeout=60)
+        time.sleep(chance.uniform(0, 0.1))
+        back = server.back()
+        assert back is not None
+        if turn % 2:  # the back is in the middle of it; the front follows
+            os.kill(back, signal.SIGKILL)
+        server.kill()
+        posting.join()
+        assert posted[0] > first
+        dns = Attempt(lambda: answers(path, None))
+        held(path, first, posted[0])
+        dns.result()
+        with App(configuration.load(path)) as app:
+            app.settle()
+            assert app.dns_codes("ip", parse(address(posted[0] - 1))) == ["127.0.0.2"]
+        first = posted[0] + 1000
