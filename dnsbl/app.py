@@ -20,8 +20,9 @@ from typing import IO, Any
 import orjson
 
 from . import clock
-from .config import FeedDef, Settings, ZoneDef
+from .config import RESERVED, FeedDef, Settings, ZoneDef
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
+from .files import replacing
 from .intake import feeds as pulling
 from .intake import partners
 from .intake.gate import Gate
@@ -31,7 +32,7 @@ from .intake.reports import Intake, counted, looks_like_reports, open_stream, re
 from .model import Report
 from .reputation.explain import ZoneView, explain
 from .reputation.sweep import ExemptionCache, sweep
-from .special import never_listed
+from .special import refused
 from .store import Exemption, FeedState, Key, Source, SqliteStore, open_store
 from .subjects import kind, listing_key, parse, text
 from .zones.loaded import Snapshots
@@ -177,11 +178,10 @@ class App:
         exempt = self.exemptions.get(clock.now())
 
         def reason(subject: bytes) -> str | None:
-            subject = listing_key(subject)
             if not exempt.covers(subject):
-                return None
-            if never_listed(subject):
-                return "special-purpose range or name (RFC 6890, RFC 6761): never listed"
+                return refused(subject) if subject[:1] == b"d" else None
+            if why := refused(subject):
+                return why
             found = [e for e in exempt.why(subject) if e.origin != "removal" and not e.zone]
             return f"exempt: {found[0].reason}" if found else None
 
@@ -218,6 +218,8 @@ class App:
         return result
 
     def import_source(self, name: str, trust: float | None) -> Source:
+        if name in RESERVED:
+            raise IntakeError(f"--source {name}: this name has a meaning of its own; choose another")
         return self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
 
     def import_reports(
@@ -269,7 +271,7 @@ class App:
 
     def report(self, subject: str, category: str, source: str) -> Report:
         """One report by an operator, settled. Raises IntakeError where it is refused."""
-        made = self.gate(category=category, widest=OPERATOR_WIDEST).report(subject, category)
+        made = self.gate(category=category, widest=OPERATOR_WIDEST).report(subject)
         if isinstance(made, str):
             raise IntakeError(f"{subject[:100]!r}: {made}")
         where = self.store.source(source, OPERATOR, trust=1.0, keep=True)
@@ -427,22 +429,15 @@ class App:
             raise IntakeError(f"no export format {format!r}; there are {', '.join(EXPORTS)}")
         chunks = export(self.served(name), format)
         if output is None:
-            for chunk in chunks:
-                stdout.write(chunk)
+            stdout.writelines(chunks)
             stdout.flush()
             return
-        aside = output.with_name(output.name + ".part")
         try:
-            with aside.open("wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.rename(output)
+            stream = output.exists() and not output.is_file()  # /dev/stdout, a FIFO: nothing to put in its place
+            with output.open("wb") if stream else replacing(output) as file:
+                file.writelines(chunks)
         except OSError as error:
             raise DnsblError(f"{output}: cannot be written ({error.strerror})") from error
-        finally:
-            aside.unlink(missing_ok=True)
 
     def exemption_rows(self, everything: bool) -> list[dict[str, Any]]:
         """The allow-list; with `everything` warning lists and removals too."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 __all__ = ["DAY", "duration", "now", "parse_time", "rfc3339"]
 
 DAY = 86_400
+LONGEST = 100 * 366 * DAY
 LAST = 253_402_300_799  # the last second of the year 9999: later ones cannot be written
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
 
@@ -48,4 +49,7 @@ def duration(text: str | int) -> int:
     match = re.fullmatch(r"(\d{1,9})\s*([smhdw]?)", text.strip()) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"not a duration: {text!r}; write 90s, 15m, 6h, 14d or 2w")
-    return int(match[1]) * UNITS[match[2] or "s"]
+    seconds = int(match[1]) * UNITS[match[2] or "s"]
+    if seconds > LONGEST:
+        raise ValueError(f"longer than a hundred years: {text!r}")
+    return seconds

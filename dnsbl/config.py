@@ -29,6 +29,7 @@ DnsTtl = Annotated[int, BeforeValidator(duration), Field(ge=0, le=2**31 - 1)]  #
 Share = Annotated[float, Field(ge=0, le=1)]
 FileName = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 HostName = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+RESERVED = frozenset(("operator", "removal", "never-list"))  # sources and origins that are no feed
 SubLabel = re.compile(
     r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}"
 )  # RFC 5782 section 2.3: two characters, a non-digit among them
@@ -289,6 +290,13 @@ class FeedDef(Model):
     private: bool = False  # may be fetched from private addresses
     widest4: int = Field(default=8, ge=1, le=32)  # networks wider than this prefix are refused
     widest6: int = Field(default=19, ge=1, le=128)
+
+    @field_validator("name")
+    @classmethod
+    def free(cls, name: str) -> str:
+        if name in RESERVED:
+            raise ValueError(f"{name!r} has a meaning of its own; name the file otherwise")
+        return name
 
     @field_validator("url")
     @classmethod

@@ -29,11 +29,21 @@ __all__ = [
     "StartError",
     "StoreError",
     "SubjectError",
+    "printable",
 ]
+
+
+def printable(text: str) -> str:
+    """One line that a terminal or a log can show whatever a stranger put into it: what is no printable character
+    becomes its escape."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class DnsblError(Exception):
     """The root: a refusal or failure that has a sentence for the person who reads it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class SubjectError(DnsblError, ValueError):

@@ -24,6 +24,7 @@ from .dns.answer import Answerer
 from .dns.counters import Counters
 from .dns.server import DnsServer
 from .errors import ConfigError, StartError
+from .files import replacing
 from .zones.loaded import Snapshots
 
 __all__ = ["Front"]
@@ -132,10 +133,9 @@ class Front:
             content = orjson.dumps({"pid": os.getpid(), **self.counters.snapshot()})
             if content != last:
                 with contextlib.suppress(OSError):
-                    aside = self.counters_file.with_suffix(".part")
-                    aside.parent.mkdir(parents=True, exist_ok=True)
-                    aside.write_bytes(content)
-                    aside.rename(self.counters_file)
+                    self.counters_file.parent.mkdir(parents=True, exist_ok=True)
+                    with replacing(self.counters_file, sync=False) as file:
+                        file.write(content)
                     last = content
             await asyncio.sleep(COUNTERS_EVERY)
 

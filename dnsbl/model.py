@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .errors import printable
+
 __all__ = ["CATEGORIES", "MAX_REJECTS", "OTHER", "Parsed", "Reject", "Report", "category_word"]
 
 OTHER = "other"
@@ -34,6 +36,8 @@ CATEGORIES: dict[str, str] = {
     "mail-provider": "shared outbound ranges of mail providers: white lists only",
     OTHER: "a claim whose word is not mapped to a category",
 }
+
+WHITE = frozenset(("trusted-sender", "mail-provider"))  # never by a stranger's word alone: only declared or mapped
 
 MAX_REJECTS = 1000  # rejects kept with their reason; beyond, they are only counted
 WORD = re.compile(r"[^a-z0-9_.-]+")
@@ -84,14 +88,14 @@ class Parsed:
     def reject(self, line: int, why: str) -> None:
         self.rejected += 1
         if len(self.rejects) < MAX_REJECTS:
-            self.rejects.append(Reject(line, why))
+            self.rejects.append(Reject(line, printable(why)))
 
 
 def category_word(word: str, mapping: dict[str, str]) -> tuple[str, str]:
     """(category, kept word) for a source's own word: mapped, or already ours, or `other` with the word kept.
     The word is untrusted: lower-cased, stripped to letters, digits and `_.-`, 40 characters at most."""
     word = WORD.sub("-", word.strip().lower())[:40]
-    category = mapping.get(word, word)
+    category = mapping.get(word) or ("" if word in WHITE else word)
     if category in CATEGORIES:
         return category, ""
     return OTHER, word

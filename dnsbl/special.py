@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
+from publicsuffixlist import PublicSuffixList
 
-from .subjects import bounds, ip4_key, ip6_key, is_ip
+from .subjects import bounds, ip4_key, ip6_key, is_ip, name_of
 
-__all__ = ["NEVER_LIST", "Ranges", "never_listed"]
+__all__ = ["NEVER_LIST", "Ranges", "never_listed", "public_suffix", "refusals", "refused"]
+
+IP4 = ord("4")
 
 # RFC 6890 and its successors in the IANA special-purpose registries: no mail from the Internet comes from there.
 SPECIAL = (
@@ -61,6 +65,35 @@ class Ranges:
 
 SPECIAL_RANGES = Ranges(NEVER_LIST)
 NEVER_NAMES = {b"invalid", b"localhost", b"test"}  # RFC 6761; INVALID is never listed (RFC 5782 section 5)
+
+
+@lru_cache(maxsize=1)
+def suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def public_suffix(subject: bytes) -> bool:
+    """Whether a name is one below which anybody registers names of their own (co.uk, github.io): listed, it would
+    list them all. What stands below can be listed."""
+    return subject[:1] == b"d" and bool(suffixes().is_public(name_of(subject)))
+
+
+def refused(subject: bytes) -> str | None:
+    """Why a subject may never come in, whoever claims it; None: it may."""
+    if never_listed(subject):
+        return "special-purpose range or name (RFC 6890, RFC 6761): never listed"
+    if public_suffix(subject):
+        return "a public suffix, below which others have their names: never listed itself"
+    return None
+
+
+def refusals(subjects: Iterable[bytes]) -> dict[bytes, str]:
+    """`refused` for many: those that are, and why. IPv4 is looked at all at once, as most are."""
+    subjects = list(subjects)
+    v4 = [subject for subject in subjects if subject[0] == IP4]
+    found = [s for s, is_special in zip(v4, SPECIAL_RANGES.covered4(v4), strict=True) if is_special]
+    found += [subject for subject in subjects if subject[0] != IP4]
+    return {subject: why for subject in found if (why := refused(subject))}
 
 
 def never_listed(subject: bytes) -> bool:

@@ -20,6 +20,8 @@ import socket
 from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+from itertools import islice
+from typing import Any
 
 import idna
 
@@ -46,6 +48,8 @@ __all__ = [
 MAX_TEXT = 300  # longer text is no subject: a name has at most 253 characters (RFC 1035 section 2.3.4)
 MAX_NAME = 253
 MAX_LABEL = 63
+MAX_LABELS = 16  # each label of a listed name costs a name in the zone; hosts that spam have fewer
+MAX_PARTS = 64  # networks that one range of addresses may come to
 IP6_LISTING_PREFIX = 64  # IPv6 is listed by /64: one host has a whole one; reports keep the /128
 
 KINDS = {ord("4"): "ip", ord("6"): "ip", ord("d"): "domain", ord("h"): "hash", ord("e"): "e164"}
@@ -153,6 +157,8 @@ def domain_key(text: str) -> bytes:
     if not NAME.fullmatch(name):
         raise SubjectError(name_mistake(name))
     labels = name.split(".")
+    if len(labels) > MAX_LABELS:
+        raise SubjectError(f"more than {MAX_LABELS} labels")
     if len(labels) == 1:
         raise SubjectError("a single label is no domain: it would cover a whole top-level domain")
     if labels[-1].isdigit():
@@ -184,15 +190,18 @@ def e164_key(text: str) -> bytes:
 
 
 def range_keys(first: str, last: str) -> list[bytes]:
-    """The keys of the networks that make up an inclusive range of addresses (at most 62, or 254 for IPv6).
-    Raises SubjectError."""
+    """The keys of the networks that make up an inclusive range of addresses: MAX_PARTS at most, which in IPv4 is
+    always enough. Raises SubjectError."""
     if "/" in first + last:
         raise SubjectError("not a range of addresses")
     one, other = ip_key(first.strip()), ip_key(last.strip())
     if one[0] != other[0] or one > other:
         raise SubjectError("a range that ends before it starts")
     ends = ip_address(one[1:-1]), ip_address(other[1:-1])
-    return [one[:1] + part.network_address.packed + bytes((part.prefixlen,)) for part in summarize_address_range(*ends)]
+    parts: list[Any] = list(islice(summarize_address_range(*ends), MAX_PARTS + 1))
+    if len(parts) > MAX_PARTS:
+        raise SubjectError(f"a range of more than {MAX_PARTS} networks")
+    return [one[:1] + part.network_address.packed + bytes((part.prefixlen,)) for part in parts]
 
 
 @lru_cache(maxsize=4096)

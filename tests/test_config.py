@@ -243,7 +243,7 @@ def zone(**more: object) -> ZoneDef:
         ({"policy": {"half_lives": {"spam": 59}}}, "a minute or more"),
         ({"policy": {"half_life": "a while"}}, "not a duration"),
         ({"policy": {"half_life": 1.5}}, "not a duration"),
-        ({"policy": {"half_life": "99999d"}}, "less than or equal"),
+        ({"policy": {"half_life": "99999d"}}, "longer than"),
         ({"ttl": -1}, "greater than or equal"), ({"ttl": ["5m"]}, "not a duration"),
         ({"ttl": True}, "not a duration"),
         ({"ttl": 2**31}, "less than or equal"),

@@ -10,15 +10,16 @@ from typing import Any
 from ..clock import DAY
 from ..errors import SubjectError
 from ..model import Report, category_word
-from ..subjects import is_ip, parse
+from ..subjects import is_ip, listing_key, parse
 
 __all__ = ["REPORT_WIDEST", "Exempt", "Gate", "refusal", "reporter_name"]
 
-REPORT_WIDEST = (16, 32)  # IPv4, IPv6: a report about a wider network needs an operator
+REPORT_WIDEST = (24, 48)  # IPv4, IPv6: a report about a wider network needs an operator
 FUTURE = DAY  # a clock may be wrong by so much; further ahead is refused
 MAX_REPORTER = 64
 REPORTER_PREFIX = {4: 24, 6: 48}  # a hundred reporters of one network are one
 REMEMBERED = 500_000  # texts whose subject is remembered within one file
+MAX_REMEMBERED = 300  # characters; a longer text is no subject (subjects.MAX_TEXT) and is not kept
 
 
 Exempt = Callable[[bytes], str | None]  # the reason why a subject may not be listed, or None
@@ -30,7 +31,7 @@ def refusal(subject: bytes, widest: tuple[int, int], exempt: Exempt) -> str | No
         limit = widest[0] if subject[0] == ord("4") else widest[1]
         if subject[-1] < limit:
             return f"wider than /{limit}: needs an operator"
-    return exempt(subject)
+    return exempt(subject) or exempt(listing_key(subject))
 
 
 def reporter_name(text: str) -> str:
@@ -79,11 +80,13 @@ class Gate:
             at = self.now
         what = self.categories.get(category)
         if what is None:
-            what = self.categories[category] = category_word(category, self.words) if category else (self.category, "")
+            what = category_word(category, self.words) if category else (self.category, "")
+            self.categories[category[:MAX_REMEMBERED]] = what
             bound(self.categories)
         who = self.reporters.get(reporter)
         if who is None:
-            who = self.reporters[reporter] = reporter_name(reporter)
+            who = reporter_name(reporter)
+            self.reporters[reporter[:MAX_REMEMBERED]] = who
             bound(self.reporters)
         return Report(key, what[0], at, who, what[1])
 
@@ -94,8 +97,9 @@ class Gate:
             key = str(error)
         else:
             key = refusal(key, self.widest, self.exempt) or key  # type: ignore[arg-type]
-        self.subjects[text] = key
-        bound(self.subjects)
+        if len(text) <= MAX_REMEMBERED:
+            self.subjects[text] = key
+            bound(self.subjects)
         return key
 
 

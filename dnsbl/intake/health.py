@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 from ..config import FeedDef
 from ..errors import Quarantined
 from ..model import Parsed
+from ..special import never_listed
 
 __all__ = ["MAX_REJECTED", "MIN_DIFFERENCE", "Limits", "judge"]
 
 MIN_DIFFERENCE = 100  # entries: a smaller difference is never a reason, small feeds swing
+# What a list may cover at most: a thirty-second of all IPv4 addresses, and as many IPv6 /32s as a continent has.
+COVERS = ((ord("4"), 32, 2**27, "IPv4 addresses"), (ord("6"), 32, 4096, "IPv6 networks of /32"))
 MAX_REJECTED = 0.5  # share of the lines that may be refused before it is another format than we think
 
 
@@ -52,6 +55,7 @@ def judge(parsed: Parsed, previous: int | None, limits: Limits, page: str | None
         or miscounted(parsed)
         or mostly_refused(parsed)
         or too_few(parsed, limits)
+        or (too_wide(parsed) if math.isfinite(limits.max_change) else None)
         or (too_different(len(parsed.hits), previous, limits.max_change) if previous else None)
     )
     if reason:
@@ -85,6 +89,19 @@ def too_few(parsed: Parsed, limits: Limits) -> str | None:
     if len(parsed.hits) >= limits.min_entries:
         return None
     return f"{entries(len(parsed.hits))}, fewer than the {limits.min_entries:,} that it always has"
+
+
+def too_wide(parsed: Parsed) -> str | None:
+    """Few entries can say much: two dozen /8s are a tenth of the Internet. Special-purpose ranges do not count."""
+    for mark, unit, limit, what in COVERS:
+        spaces = (2.0 ** (unit - subject[-1]) for subject in parsed.hits if subject[0] == mark)
+        if sum(spaces) <= limit:
+            continue
+        named = [subject for subject in parsed.hits if subject[0] == mark and not never_listed(subject)]
+        covered = sum(2.0 ** (unit - subject[-1]) for subject in named)
+        if covered > limit:
+            return f"it covers {covered:,.0f} {what}, more than the {limit:,} that any list may"
+    return None
 
 
 def too_different(new: int, old: int, max_change: float) -> str | None:

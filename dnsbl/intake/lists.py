@@ -9,13 +9,16 @@ from typing import Any
 import xxhash
 
 from ..errors import IntakeError, Quarantined
-from ..model import MAX_REJECTS, OTHER, Parsed, Reject, category_word
-from ..special import never_listed
+from ..model import OTHER, Parsed, category_word
+from ..special import refusals
 from ..store.contract import Entry, FeedState, Source, Store
+from ..subjects import text
 from . import formats
 from .health import Limits, judge
 
 __all__ = ["ListTerms", "Outcome", "apply", "read"]
+
+MAX_WORDS = 100  # unmapped words of one list that are kept
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,11 +82,9 @@ def read(data: bytes, terms: ListTerms) -> Parsed:
     """The bytes as a list, without what is never listed. Raises IntakeError where they are not of their format."""
     parsed = formats.parse(data, terms.format, terms.options)
     if not terms.exempt:
-        for subject in [subject for subject in parsed.hits if never_listed(subject)]:
+        for subject, why in refusals(parsed.hits).items():
             del parsed.hits[subject]
-            parsed.rejected += 1
-            if len(parsed.rejects) < MAX_REJECTS:
-                parsed.rejects.append(Reject(0, "special-purpose range (RFC 6890): never listed"))
+            parsed.reject(0, f"{text(subject)}: {why}")
     return parsed
 
 
@@ -111,15 +112,21 @@ def apply(
         store.put_feed_state(state)
         raise Quarantined(str(error)) from error
     categories, unmapped = categorised(parsed, terms)
-    if terms.exempt:
-        entry = store.replace_exemptions(name, parsed.hits, terms.reason or name, now)
-    else:
-        entry = store.replace_entries(source.id, parsed.hits, categories, terms.category, now)
     state.state, state.reason, state.failures = "ok", "", 0
     state.digest, state.entries, state.good_at, state.changed_at = digest, len(parsed.hits), now, now
-    state.rejected, state.unmapped = parsed.rejected, unmapped
-    store.put_feed_state(state)
+    state.rejected, state.unmapped = parsed.rejected, most(unmapped)
+    with store.transaction():
+        if terms.exempt:
+            entry = store.replace_exemptions(name, parsed.hits, terms.reason or name, now)
+        else:
+            entry = store.replace_entries(source.id, parsed.hits, categories, terms.category, now)
+        store.put_feed_state(state)
     return Outcome("ok", terms.format, terms.exempt, entry, parsed, unmapped)
+
+
+def most(unmapped: dict[str, int]) -> dict[str, int]:
+    """The most frequent words: the rest would tell nobody more, and a file can hold any number."""
+    return dict(sorted(unmapped.items(), key=lambda item: (-item[1], item[0]))[:MAX_WORDS])
 
 
 def categorised(parsed: Parsed, terms: ListTerms) -> tuple[dict[bytes, str], dict[str, int]]:

@@ -36,8 +36,8 @@ def create_key(
     # Before the source is written: a refused key must not change how far somebody is believed.
     if not name.strip():
         raise IntakeError("a key has the name of its partner")
-    if any(key.name == name for key in store.all_keys()):
-        raise IntakeError(f"there is or was a key named {name!r}: choose another name")
+    if any(key.name == name and key.revoked is None for key in store.all_keys()):
+        raise IntakeError(f"a key named {name!r} exists: revoke it first, or choose another name")
     if other := next((s for s in store.sources().values() if s.name == name and s.kind != "partner"), None):
         raise IntakeError(f"{name!r} is the name of another source ({other.kind}): choose another name")
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -69,7 +69,7 @@ def json_reports(body: bytes, gate: Gate, intake: Intake) -> list[Report]:
             intake.reject(number, made)
         else:
             if made.word:
-                intake.unmapped[made.word] = intake.unmapped.get(made.word, 0) + 1
+                intake.unknown(made.word)
             found.append(made)
     return found
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 import orjson
 
 from ..clock import parse_time
-from ..errors import IntakeError
+from ..errors import IntakeError, printable
 from ..model import CATEGORIES, MAX_REJECTS, Reject, Report
 from .gate import Gate
 
@@ -31,6 +31,7 @@ COLUMNS = {
     "category": ("category", "type", "kind", "threat", "abuse"),
     "reporter": ("reporter", "reported_by", "sensor", "trap", "by"),
 }
+MAX_WORDS = 1000  # different unmapped words counted of one file or post
 CHUNK = 1 << 20  # bytes read at once
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
@@ -49,7 +50,13 @@ class Intake:
     def reject(self, line: int, why: str) -> None:
         self.rejected += 1
         if len(self.rejects) < MAX_REJECTS:
-            self.rejects.append(Reject(line, why))
+            self.rejects.append(Reject(line, printable(why)))
+
+    def unknown(self, word: str) -> None:
+        """Count a word that nobody mapped; beyond MAX_WORDS different ones, new ones together."""
+        if word not in self.unmapped and len(self.unmapped) >= MAX_WORDS:
+            word = "(more)"
+        self.unmapped[word] = self.unmapped.get(word, 0) + 1
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -171,7 +178,7 @@ def read_csv(header: bytes, lines: Iterator[tuple[int, bytes]], gate: Gate, inta
             intake.reject(number, made)
             continue
         if made[4]:
-            intake.unmapped[made[4]] = intake.unmapped.get(made[4], 0) + 1
+            intake.unknown(made[4])
         yield made  # type: ignore[misc]
 
 
@@ -201,7 +208,7 @@ def ndjson_line(number: int, line: bytes, gate: Gate, intake: Intake) -> Iterato
         intake.reject(number, made)
     else:
         if made.word:
-            intake.unmapped[made.word] = intake.unmapped.get(made.word, 0) + 1
+            intake.unknown(made.word)
         yield made
 
 

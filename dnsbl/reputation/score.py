@@ -47,13 +47,16 @@ class Claims:
     size: Floats  # weight at `at`: 1 a reporter, or the hits of a list entry
     at: Ints
     held: Bools
+    since: Ints  # when it was last claimed: the reporter's last report, or when the list took the entry up
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Claims:
         """From rows with the fields of `store.Evidence`."""
         table = np.fromiter(chain.from_iterable(rows), dtype=np.int64).reshape(-1, len(Evidence._fields))
-        place, source, category, reporter, hits, _, last_seen, held = table.T
-        return cls(place, source, category, np.where(reporter == 0, hits, 1).astype(np.float64), last_seen, held == 1)
+        place, source, category, reporter, hits, first_seen, last_seen, held = table.T
+        entry = reporter == 0
+        size = np.where(entry, hits, 1).astype(np.float64)
+        return cls(place, source, category, size, last_seen, held == 1, np.where(entry, first_seen, last_seen))
 
     def where(self, wanted: Bools) -> Claims:
         return Claims(
@@ -63,6 +66,7 @@ class Claims:
             self.size[wanted],
             self.at[wanted],
             self.held[wanted],
+            self.since[wanted],
         )
 
 

@@ -87,11 +87,11 @@ def settle(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subje
 
 
 def forgive(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[bytes]) -> Claims:
-    """Without what was reported before a removal."""
+    """Without what was claimed before a removal; what a list still carries is claimed now."""
     if not exempt.removals:
         return claims
     until = np.fromiter((exempt.forgiven(s, zone) for s in subjects), dtype=np.int64, count=len(subjects))
-    return claims.where(claims.held | (claims.at > until[claims.place]))
+    return claims.where(claims.held | (claims.since > until[claims.place]))
 
 
 def differences(

@@ -16,6 +16,8 @@ from .schema import LISTED_SQL
 __all__ = ["ClaimsPart"]
 
 MAX_HITS = 1000  # a list's count beyond this says no more
+MAX_REPORTERS = 1000  # names a source; its further ones count as one, so that nobody can make a subject weigh tons
+MORE = "(more)"
 REPORTS_AT_ONCE = 250_000  # rows of one transaction's temporary table
 
 # Reports that are new, into evidence: the same statement folds one report and a quarter million.
@@ -81,7 +83,7 @@ class ClaimsPart(Base):
         taken = offered = 0
         with self.transaction() as connection:
             connection.execute(INCOMING)
-            categories, reporters = self.category_ids, Reporters(connection)
+            categories, reporters = self.category_ids, Reporters(connection, source)
             supply = iter(reports)
             while rows := [
                 (subject, source, categories[category], reporters[reporter], at, word)
@@ -182,20 +184,33 @@ def source_of(row: Sequence) -> Source:  # type: ignore[type-arg]
 class Reporters(dict[str, int]):
     """Reporter names to their numbers, made as they come."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: sqlite3.Connection, source: int) -> None:
+        self.connection, self.source = connection, source
+        self.count = -1  # of the source's names; known when first needed
 
     def __missing__(self, name: str) -> int:
-        row = self.connection.execute("SELECT id FROM reporter WHERE name = ?", (name,)).fetchone()
-        number: int
-        if row is not None:
-            number = row[0]
-        else:
-            made = self.connection.execute("INSERT INTO reporter (name) VALUES (?)", (name,)).lastrowid
-            assert made is not None
-            number = made
-        self[name] = number
+        number = self.find(name)
+        if number is None:
+            if self.count < 0:
+                count = self.connection.execute("SELECT count(*) FROM reporter WHERE source = ?", (self.source,))
+                self.count = count.fetchone()[0]
+            number = self[MORE] if self.count >= MAX_REPORTERS and name != MORE else self.make(name)
+        if len(self) < MAX_REPORTERS:
+            self[name] = number
         return number
+
+    def find(self, name: str) -> int | None:
+        row = self.connection.execute("SELECT id FROM reporter WHERE source = ? AND name = ?", (self.source, name))
+        found = row.fetchone()
+        return found[0] if found else None
+
+    def make(self, name: str) -> int:
+        made = self.connection.execute(
+            "INSERT INTO reporter (source, name) VALUES (?, ?)", (self.source, name)
+        ).lastrowid
+        assert made is not None
+        self.count += 1
+        return made
 
 
 def fold(connection: sqlite3.Connection, rows: list[tuple[bytes, int, int, int, int, str]]) -> int:

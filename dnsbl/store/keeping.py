@@ -69,8 +69,8 @@ class KeepingPart(Base):
     def add_key(
         self, name: str, digest: bytes, source: int, scopes: list[str], created: int, expires: int | None
     ) -> Key:
-        if any(key.name == name for key in self.all_keys()):
-            raise StoreError(f"a key named {name!r} exists: choose another name, or revoke it first")
+        if any(key.name == name and key.revoked is None for key in self.all_keys()):
+            raise StoreError(f"a key named {name!r} exists: revoke it first, or choose another name")
         with self.transaction():
             self.tables.table("key").insert(
                 {

@@ -26,7 +26,10 @@ CREATE TABLE source (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     trust REAL NOT NULL CHECK (trust BETWEEN 0 AND 1), family TEXT NOT NULL, redistribute INTEGER NOT NULL
 );
-CREATE TABLE reporter (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE reporter (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL, name TEXT NOT NULL,
+    UNIQUE (source, name)
+);
 
 -- Claims, as they were made. The key is the claim: the same one twice is one.
 CREATE TABLE report (
@@ -76,9 +79,10 @@ CREATE TABLE feed (
     failures INTEGER NOT NULL, rejected INTEGER NOT NULL, unmapped TEXT NOT NULL
 );
 CREATE TABLE key (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest BLOB NOT NULL UNIQUE, source INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, digest BLOB NOT NULL UNIQUE, source INTEGER NOT NULL,
     scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, last_used INTEGER, revoked INTEGER
 );
+CREATE UNIQUE INDEX key_in_use ON key (name) WHERE revoked IS NULL;
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, answer TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,

@@ -27,7 +27,7 @@ def open_store(config: Config) -> SqliteStore:
     url = config.store.url
     path = config.data_dir / "store.sqlite" if url == "sqlite" else Path(url.removeprefix("sqlite:///"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)  # reports and keys are not for everybody
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made ({error.strerror}); choose another data_dir") from error
     return SqliteStore(path)

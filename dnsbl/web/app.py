@@ -73,16 +73,15 @@ def make_state(backend: Backend) -> Web:
     book = ZoneBook(backend)
     metrics = Metrics(backend, book)
     uploads = Uploads()
-    threads = Threads()
     state = Web(
         backend=backend,
         metrics=metrics,
-        threads=threads,
+        threads=Threads(),
         batcher=Batcher(backend, lambda: uploads.active, metrics.counted),
         uploads=uploads,
         twins=Twins(),
         book=book,
-        readiness=Readiness(backend, book, threads),
+        readiness=Readiness(backend, book),
         pages=Pages(),
     )
     state.openapi = describe(ROUTES)

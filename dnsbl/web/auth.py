@@ -59,4 +59,4 @@ def secret_of(request: web.Request) -> str | None:
 
 
 async def look_up(state: Web, secret: str) -> Key | None:
-    return await state.threads.read(find_key, state.backend.app.store, secret, clock.now())
+    return await state.threads.urgent(find_key, state.backend.app.store, secret, clock.now())

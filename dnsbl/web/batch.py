@@ -33,6 +33,7 @@ LINGER = 0.02  # seconds that a report waits for others which are on their way
 REPORTS_AT_ONCE = 10_000  # lines of one transaction, about
 COMMIT_SECONDS = 30.0  # a request waits no longer for its commit
 MAX_UNMAPPED = 1000  # different unmapped words counted in one answer
+REMEMBERED_REJECTS = 20  # of an answer that is kept: a reject is a few bytes of body, and many of answer
 
 
 @dataclass(slots=True, frozen=True)
@@ -195,7 +196,9 @@ class Batcher:
                 return Answered(answer)
         intake.taken, intake.repeated = store.take_reports(post.source, reports)
         if post.memory:
-            said = {"body": post.memory.body, "answer": merge(post.before, intake).as_json()}
+            answered = merge(post.before, intake)
+            answered.rejects = answered.rejects[:REMEMBERED_REJECTS]
+            said = {"body": post.memory.body, "answer": answered.as_json()}
             store.take_reports(post.source, [], idempotency=(post.memory.key, orjson.dumps(said).decode()))
         return intake
 

@@ -1,13 +1,14 @@
 """Bodies of requests: untrusted bytes, read in bounded memory and bounded time.
 
-Nothing here waits longer than READ_SECONDS for the next bytes, holds more than it says, or unpacks a bomb.
+Nothing here waits longer than READ_SECONDS for the next bytes, holds more than it says, unpacks a bomb, or works
+longer on one piece than it takes to unpack and split STEP bytes: then the event loop has its turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
@@ -23,10 +24,11 @@ READ_SECONDS = 30.0  # the next bytes of a body come within
 MIN_RATE = 1024  # bytes a second on average, once READ_SECONDS were spent waiting: against one byte at a time
 MAX_UPLOADS = 512  # bodies being read or waiting for their commit
 MAX_HELD = 256 * 2**20  # bytes of bodies in memory, together
-STEP = 256 * 1024  # bytes unpacked at once
+STEP = 64 * 1024  # bytes unpacked or handed on at once; others have their turn after each
 MAX_RATIO = 200  # unpacked to packed; reports pack 5 to 40 times
 RATIO_FROM = 2**20  # unpacked bytes from which the ratio counts
 MAX_UNPACKED = 4 * 2**30  # bytes of one gzip body
+MAX_BLANK = 1000  # blank lines of a body beyond those that have something on them
 BOM = b"\xef\xbb\xbf"
 
 
@@ -36,6 +38,13 @@ class Uploads:
     def __init__(self) -> None:
         self.active = 0
         self.held = 0
+        self.turns = asyncio.Lock()
+
+    async def turn(self) -> None:
+        """Let the event loop go round. The lock is for fairness: however many bodies are being read, only one of them
+        works on a further piece before everything else has its turn."""
+        async with self.turns:
+            await asyncio.sleep(0)
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -76,22 +85,35 @@ class Holding:
         self.bytes = 0
 
 
-async def document(request: web.Request, holding: Holding) -> bytes:
-    """The whole body, unpacked. Raises Problem 413 beyond MAX_POST."""
+async def document(request: web.Request, holding: Holding, seen: Callable[[bytes], None]) -> bytes:
+    """The whole body, unpacked; `seen` is shown each piece. Raises Problem 413 beyond MAX_POST."""
     message = f"a JSON document has {MAX_POST // 2**20} MiB at most; send more as application/x-ndjson, which streams"
     if (request.content_length or 0) > MAX_POST:
         raise too_large(message)
     found = bytearray()
-    async for chunk in chunks(request):
+    async for chunk in chunks(request, holding.uploads):
         if len(found) + len(chunk) > MAX_POST:
             raise too_large(message)
         holding.add(len(chunk))
+        seen(chunk)
         found += chunk
     return bytes(found)
 
 
-async def chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body piece by piece, unpacked where it is gzip. Raises Problem 400, 408, 413 or 415."""
+async def chunks(request: web.Request, uploads: Uploads) -> AsyncIterator[bytes]:
+    """The body in pieces of STEP bytes at most, unpacked where it is gzip, with a turn for others between them.
+    Raises Problem 400, 408, 413 or 415."""
+    first = True
+    async for piece in pieces(request):
+        if not first:
+            await uploads.turn()
+        first = False
+        if piece:
+            yield piece
+
+
+async def pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it is unpacked; an empty piece is a step too: a gzip member may hold nothing."""
     coding = request.headers.get("Content-Encoding", "").strip().lower()
     if coding in ("", "identity"):
         async for chunk in raw_chunks(request):
@@ -107,7 +129,7 @@ async def chunks(request: web.Request) -> AsyncIterator[bytes]:
 
 
 async def raw_chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes. While the consumer is busy nothing is read, and the sender waits."""
+    """The body as it comes, STEP at a time. While the consumer is busy nothing is read, and the sender waits."""
     clock = asyncio.get_running_loop().time
     received, waited = 0, 0.0
     while True:
@@ -125,7 +147,8 @@ async def raw_chunks(request: web.Request) -> AsyncIterator[bytes]:
         received += len(chunk)
         if waited > READ_SECONDS and received < waited * MIN_RATE:
             raise slow()
-        yield chunk
+        for start in range(0, len(chunk), STEP):
+            yield chunk[start : start + STEP]
 
 
 def slow() -> Problem:
@@ -141,7 +164,8 @@ class Gunzip:
         self.unpacked = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Raises Problem 400 where it is not gzip, 413 where it unpacks to too much."""
+        """One piece for each step, which may be empty. Raises Problem 400 where it is not gzip, 413 where it unpacks
+        to too much."""
         self.packed += len(data)
         full = False
         while data or full:
@@ -155,8 +179,7 @@ class Gunzip:
             full = len(piece) == STEP and not self.inner.eof
             self.unpacked += len(piece)
             self.limit()
-            if piece:
-                yield piece
+            yield piece
 
     def limit(self) -> None:
         if self.unpacked > MAX_UNPACKED or (self.unpacked > RATIO_FROM and self.unpacked > self.packed * MAX_RATIO):
@@ -171,14 +194,17 @@ class Gunzip:
 
 
 class Lines:
-    """Bytes in, numbered lines out; None stands for a line longer than MAX_LINE, whose bytes are not kept."""
+    """Bytes in, numbered lines out; None stands for a line longer than MAX_LINE, whose bytes are not kept. Blank lines
+    are left out, but not for ever: they cost us more than their sender."""
 
     def __init__(self) -> None:
         self.number = 0
+        self.blank = 0
         self.rest = bytearray()
         self.skipping = False
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes | None]]:
+        """Raises Problem 400 where there is little but blank lines."""
         *whole, rest = data.split(b"\n")
         for part in whole:
             yield from self.add(part)
@@ -200,10 +226,22 @@ class Lines:
         line = bytes(self.rest)
         if self.number == 1:
             line = line.removeprefix(BOM)
-        if not self.skipping and (line := line.strip()):
+        line = line.strip()
+        if line:
             yield self.number, line
+        elif not self.skipping:
+            self.count_blank()
         self.skipping = False
         self.rest.clear()
+
+    def count_blank(self) -> None:
+        self.blank += 1
+        if self.blank - (self.number - self.blank) > MAX_BLANK:
+            raise Problem(
+                400,
+                f"line {self.number}: the body is mostly blank lines; send a report on each",
+                {"Connection": "close"},
+            )
 
     def finish(self) -> Iterator[tuple[int, bytes]]:
         """What stands after the last newline."""

@@ -74,7 +74,7 @@ class ReportsAnswer(Out):
     taken: int
     repeated: int = Field(description="Said what an earlier report had said")
     rejected: int
-    rejects: list[Reject] = Field(description="The first 1000")
+    rejects: list[Reject] = Field(description="The first 1000; where the answer is given again, the first 20")
     unmapped: dict[str, int] = Field(description="Words that are no category of ours, kept as `other`; at most 1000")
 
 
@@ -153,14 +153,14 @@ class Feed(Out):
     kind: Literal["feed", "import"]
     enabled: bool
     state: Literal["new", "ok", "unchanged", "failed", "quarantined", "off"]
-    reason: str
+    reason: str = Field(description="Where it concerns a file of the operator's, told to keys with scope `read` only")
     entries: int | None
     checked_at: Time | None
     good_at: Time | None
     changed_at: Time | None
     failures: int
     rejected: int
-    unmapped: dict[str, int]
+    unmapped: dict[str, int] = Field(description="Without a key of scope `read`: the 20 most frequent")
     url: str | None
     category: str | None
     trust: float | None

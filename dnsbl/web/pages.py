@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..model import CATEGORIES
 from .auth import may_read
 from .problems import Problem
 from .state import WEB
+from .status import feed_rows
 from .subjects import public
 from .usage import operator_mail, postfix, rspamd
 
@@ -95,7 +97,8 @@ async def lookup(request: web.Request) -> web.StreamResponse:
     listed = [view for view in found["zones"] if view["listed"]]
     blocked = [view for view in listed if zones[view["zone"]].policy.exempt]
     welcome = [view for view in listed if view not in blocked]
-    return state.pages.render("lookup.html", **values | {"found": found, "blocked": blocked, "welcome": welcome})
+    values |= {"found": found, "blocked": blocked, "welcome": welcome}
+    return await state.threads.read(state.pages.render, "lookup.html", **values)
 
 
 async def status(request: web.Request) -> web.StreamResponse:
@@ -104,7 +107,7 @@ async def status(request: web.Request) -> web.StreamResponse:
     reasons = await state.readiness.reasons()
     try:
         facts = await state.threads.read(state.book.facts)
-        feeds = await state.threads.read(state.backend.app.feed_status)
+        feeds = await state.threads.read(feed_rows, state.backend.app, await may_read(request))
     except StoreError:
         facts, feeds = [], []
     return state.pages.render("status.html", zones=[each.as_model() for each in facts], feeds=feeds, ready=not reasons)
@@ -119,7 +122,15 @@ async def icon(_: web.Request) -> web.StreamResponse:
 
 
 def packaged(name: str, content_type: str) -> web.Response:
-    text = resources.files(__package__).joinpath("templates", name).read_text("utf-8")
     return web.Response(
-        text=text, content_type=content_type, charset="utf-8", headers={"Cache-Control": "public, max-age=3600"}
+        text=template(name),
+        content_type=content_type,
+        charset="utf-8",
+        headers={"Cache-Control": "public, max-age=3600"},
     )
+
+
+@cache
+def template(name: str) -> str:
+    """A file as it was packaged, read once."""
+    return resources.files(__package__).joinpath("templates", name).read_text("utf-8")

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from .. import clock
 from ..errors import StoreError
 from .backend import Backend
-from .state import Threads
 from .zonebook import ZoneBook
 
 __all__ = ["Readiness"]
@@ -21,25 +20,27 @@ BUSY_SECONDS = 60.0  # a store that is busy with one long change is fine for so 
 
 class Readiness:
     """Asked in the event loop. Writes to the store in a thread of its own, once for all who ask; whoever asks waits
-    for it without holding a thread."""
+    for it without holding a thread. Looks at the zones in another, so that neither waits for what others ask."""
 
-    def __init__(self, backend: Backend, book: ZoneBook, threads: Threads) -> None:
-        self.backend, self.book, self.threads = backend, book, threads
+    def __init__(self, backend: Backend, book: ZoneBook) -> None:
+        self.backend, self.book = backend, book
         self.thread = ThreadPoolExecutor(1, "web-probe")
+        self.looker = ThreadPoolExecutor(1, "web-ready")
         self.probe: Future[None] | None = None
         self.probed = self.good = -BUSY_SECONDS
 
     def close(self) -> None:
-        self.thread.shutdown(cancel_futures=True)
+        for executor in (self.thread, self.looker):
+            executor.shutdown(cancel_futures=True)
 
     async def reasons(self) -> list[str]:
-        """Why the program is not ready; empty: it is."""
+        """Why the program is not ready, in words for anyone; empty: it is."""
         try:
-            facts = await self.threads.read(self.book.facts)
-            found = [f"zone {each.zone.name}: {each.trouble}" for each in facts if each.trouble]
+            facts = await asyncio.get_running_loop().run_in_executor(self.looker, self.book.facts)
+            found = [f"zone {each.zone.name}: {without_path(each.trouble)}" for each in facts if each.trouble]
             return found + await self.store_reasons()
         except StoreError as error:
-            return [str(error)]
+            return [f"the store: {without_path(str(error))}"]
 
     async def store_reasons(self) -> list[str]:
         now = time.monotonic()
@@ -58,6 +59,11 @@ class Readiness:
         """The smallest change there is. Raises StoreError."""
         self.backend.app.store.set_meta("written_at", str(clock.now()))
         self.good = time.monotonic()
+
+
+def without_path(trouble: str) -> str:
+    """An error says first where it is, and anyone may ask: what it is follows the last colon."""
+    return trouble.rpartition(": ")[2]
 
 
 def seen(answer: asyncio.Future[None]) -> None:

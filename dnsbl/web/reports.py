@@ -14,9 +14,9 @@ from aiohttp import web
 from .. import clock
 from ..errors import IntakeError, StoreError
 from ..intake.gate import Gate
-from ..intake.partners import json_reports, line_reports
-from ..intake.reports import MAX_LINE, Intake
-from ..model import Report
+from ..intake.partners import line_reports
+from ..intake.reports import MAX_LINE, Intake, report_of
+from ..model import MAX_REJECTS, Report
 from ..store.contract import Key
 from .auth import need
 from .batch import Answered, Memory, Post
@@ -31,6 +31,8 @@ JSON = "application/json"
 NDJSON = ("application/x-ndjson", "application/ndjson")
 LINES_AT_ONCE = 5000  # of a stream, taken together
 BYTES_AT_ONCE = 2**20
+MAX_ITEMS = 100_000  # of one JSON document, which is taken in one go while others wait
+REPORT_BYTES = 32  # of the shortest reports in a document
 MAX_IDEMPOTENCY_KEY = 255
 TWIN_SECONDS = 60.0  # how long the second of two equal requests waits for the first
 
@@ -126,7 +128,7 @@ class Upload:
     async def take_once(self, request: web.Request) -> tuple[dict[str, Any], bool]:
         """The answer, and whether it was given before. Raises Problem 422 where that was for another body."""
         assert self.name is not None
-        remembered = await self.state.threads.read(self.state.backend.app.store.idempotent_answer, self.name)
+        remembered = await self.state.threads.urgent(self.state.backend.app.store.idempotent_answer, self.name)
         if remembered is None:
             try:
                 return await self.take(request), False
@@ -141,22 +143,21 @@ class Upload:
 
     async def digest_only(self, request: web.Request) -> None:
         if self.kind == JSON:
-            self.digest.update(await document(request, self.holding))
+            await document(request, self.holding, self.digest.update)
             return
-        async for chunk in chunks(request):
+        async for chunk in chunks(request, self.state.uploads):
             self.digest.update(chunk)
 
     async def take_document(self, request: web.Request) -> None:
-        body = await document(request, self.holding)
-        self.digest.update(body)
-        lines = body.count(b"{")
-        await self.commit(Post(self.key.source, lambda gate, intake: json_reports(body, gate, intake), lines), True)
+        body = await document(request, self.holding, self.digest.update)
+        about = 1 + len(body) // REPORT_BYTES  # by size: what is in it is the sender's word
+        await self.commit(Post(self.key.source, lambda gate, intake: document_reports(body, gate, intake), about), True)
 
     async def take_stream(self, request: web.Request) -> None:
         """Part by part: while one is being committed nothing is read, and the sender waits."""
         lines = Lines()
         part: list[NumberedLine] = []
-        async for chunk in chunks(request):
+        async for chunk in chunks(request, self.state.uploads):
             self.digest.update(chunk)
             for line in lines.feed(chunk):
                 part.append(line)
@@ -177,6 +178,35 @@ class Upload:
             post.used = self.key.id
         self.sofar = await self.state.batcher.take(post)
         self.holding.release()
+
+
+def document_reports(body: bytes, gate: Gate, intake: Intake) -> list[Report]:
+    """Reports of one JSON document: an object, an array of them, or `{"reports": [...]}`. Rejects count from 1. Raises
+    IntakeError where it is not JSON, Problem 413 where it is too many, 422 where nothing in it seems to be a report:
+    everybody waits for the end of it."""
+    try:
+        value: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise IntakeError(f"not JSON: {error}") from error
+    if isinstance(value, dict) and isinstance(value.get("reports"), list):
+        value = value["reports"]
+    items = value if isinstance(value, list) else [value]
+    if len(items) > MAX_ITEMS:
+        raise Problem(
+            413, f"a JSON document has {MAX_ITEMS:,} reports at most; send more as {NDJSON[0]}, which streams"
+        )
+    found: list[Report] = []
+    for number, item in enumerate(items, 1):
+        made = report_of(item, gate)
+        if isinstance(made, Report):
+            if made.word:
+                intake.unmapped[made.word] = intake.unmapped.get(made.word, 0) + 1
+            found.append(made)
+        else:
+            intake.reject(number, made)
+            if not found and intake.rejected >= MAX_REJECTS:
+                raise Problem(422, f"none of the first {number:,} can be taken; see `rejects`", more=intake.as_json())
+    return found
 
 
 def stream_part(source: int, part: list[NumberedLine]) -> Post:

@@ -101,7 +101,7 @@ ROUTES = [
             {200: {JSON: models.Readiness}, 503: {JSON: models.Readiness}},
         ),
     ),
-    Route("GET", "/metrics", status.metrics, Doc("Figures for Prometheus", {200: {"text/plain": None}})),
+    Route("GET", "/metrics", status.metrics, Doc("Figures for Prometheus", {200: {"text/plain": None}}, (503,))),
     Route("GET", "/openapi.json", status.openapi, Doc("This description", {200: {JSON: dict}})),
     Route("GET", "/", pages.index),
     Route("GET", "/lookup", pages.lookup),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ from aiohttp import web
 from .. import clock
 from ..errors import StoreError
 from ..store.contract import Key
+from .problems import busy
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -28,25 +30,51 @@ __all__ = ["WEB", "KeyUse", "Threads", "Web"]
 
 log = logging.getLogger("dnsbl.web")
 
-READERS = 8  # threads that read the store; reads do not wait for changes
+READERS = 4  # threads for what anyone may ask; reads do not wait for changes
+MAX_READS = 64  # under way or waiting for one of them
+EXPORTERS = 4  # threads that make pieces of exports
+URGENT = 2  # threads for reads of a row or two that nothing else may hold up
 USE_EVERY = 60  # seconds; a key's last use is written no more often
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Threads:
-    """Where work is done that would hold up the event loop: readers, and one for writes nobody waits for."""
+    """Where work is done that would hold up the event loop. What anyone may ask, however dear, holds up neither keys
+    nor health nor exports; one more thread is for writes nobody waits for."""
 
     def __init__(self) -> None:
         self.readers = ThreadPoolExecutor(READERS, "web-read")
+        self.exporters = ThreadPoolExecutor(EXPORTERS, "web-export")
+        self.first = ThreadPoolExecutor(URGENT, "web-urgent")
         self.chores = ThreadPoolExecutor(1, "web-chore")
+        self.reading = 0
 
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.readers, lambda: work(*args, **kwargs))
+        """What anyone may ask. Raises Problem 503 where MAX_READS are asking."""
+        if self.reading >= MAX_READS:
+            raise busy("too much is being asked at once; try again")
+        self.reading += 1
+        try:
+            return await run(self.readers, work, *args, **kwargs)
+        finally:
+            self.reading -= 1
+
+    async def urgent(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A read of a row or two: a key, a remembered answer, a sign of life."""
+        return await run(self.first, work, *args, **kwargs)
+
+    async def export(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A piece of an export; how many there are is bounded where they begin."""
+        return await run(self.exporters, work, *args, **kwargs)
 
     def close(self) -> None:
-        for executor in (self.readers, self.chores):
+        for executor in (self.readers, self.exporters, self.first, self.chores):
             executor.shutdown(cancel_futures=True)
+
+
+async def run(executor: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await asyncio.get_running_loop().run_in_executor(executor, lambda: work(*args, **kwargs))
 
 
 class KeyUse:
@@ -83,7 +111,7 @@ class Web:
         self.book, self.readiness, self.pages = book, readiness, pages
         self.uses = KeyUse()
         self.openapi: bytes = b""
-        self.exports = 0  # under way
+        self.exports: Counter[int] = Counter()  # under way, by key
 
     def note_use(self, key: Key) -> None:
         """Write that a key was used, in the background: a read does not wait for a write."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 
 from ..errors import SnapshotError
+from ..store.contract import Key
 from ..zones.export import FORMATS, export
 from ..zones.served import ServedZone
 from .auth import need
@@ -20,7 +23,7 @@ __all__ = ["export_zone", "list_zones"]
 
 log = logging.getLogger("dnsbl.web")
 
-MAX_EXPORTS = 8  # under way
+MAX_EXPORTS = 8  # under way; one key has half of them at most
 PIECE = 256 * 1024  # bytes made at once
 WRITE_SECONDS = 60.0  # a client takes a piece within
 CACHE = "private, no-cache"  # kept, and asked about each time
@@ -36,7 +39,8 @@ async def list_zones(request: web.Request) -> web.StreamResponse:
 async def export_zone(request: web.Request) -> web.StreamResponse:
     """A zone as it is published now, in another server's format."""
     state = request.app[WEB]
-    state.note_use(await need(request, "read"))
+    key = await need(request, "read")
+    state.note_use(key)
     name = request.match_info["name"]
     if name not in state.backend.app.zones:
         raise Problem(404, f"no such zone; there are {', '.join(state.backend.app.zones)}")
@@ -53,7 +57,22 @@ async def export_zone(request: web.Request) -> web.StreamResponse:
     except SnapshotError as error:
         log.error("%s", error)
         raise busy(f"zone {name} cannot be read; it can be exported again after its next publish") from None
-    return await send(request, state, served, format)
+    with slot(state, key):
+        return await send(request, state, served, format)
+
+
+@contextmanager
+def slot(state: Web, key: Key) -> Iterator[None]:
+    """Room for one more export. Raises Problem 503: slow readers with one key do not keep all others out."""
+    if state.exports.total() >= MAX_EXPORTS:
+        raise busy("too many exports at once; try again")
+    if state.exports[key.id] >= MAX_EXPORTS // 2:
+        raise busy("too many exports at once with this key; try again when one has ended")
+    state.exports[key.id] += 1
+    try:
+        yield
+    finally:
+        state.exports -= Counter([key.id])
 
 
 def tag(serial: int, format: str) -> str:
@@ -76,17 +95,11 @@ async def send(request: web.Request, state: Web, served: ServedZone, format: str
             "Cache-Control": CACHE,
         }
     )
-    if state.exports >= MAX_EXPORTS:
-        raise busy("too many exports at once; try again")
-    state.exports += 1
-    try:
-        chunks = await state.threads.read(export, served, format)
-        await response.prepare(request)
-        if request.method != "HEAD":
-            await stream(request, response, state, chunks)
-        await response.write_eof()
-    finally:
-        state.exports -= 1
+    chunks = await state.threads.export(export, served, format)
+    await response.prepare(request)
+    if request.method != "HEAD":
+        await stream(request, response, state, chunks)
+    await response.write_eof()
     return response
 
 
@@ -94,7 +107,7 @@ async def stream(request: web.Request, response: web.StreamResponse, state: Web,
     """Piece by piece, each made in a thread when the client has taken the one before. What fails half-way must not
     look complete: the connection ends without the end of the body."""
     try:
-        while piece := await state.threads.read(next_piece, chunks):
+        while piece := await state.threads.export(next_piece, chunks):
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write(piece)
     except (ConnectionError, TimeoutError):

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ..config import ZoneDef
 from ..errors import PublishRefused, SnapshotError
+from ..files import replacing
 from ..reputation.exemptions import Exemptions
 from ..special import NEVER_LIST
 from ..store.contract import Change, Store
@@ -207,19 +208,10 @@ class Publisher:
 
     def swap(self, pointer: Pointer) -> None:
         """Put the new pointer in the old one's place, both synced: after a crash it is the old or the new one."""
-        aside = self.directory / (CURRENT + ".part")
         content = orjson.dumps({"base": pointer.base, "delta": pointer.delta, "serial": pointer.serial})
         try:
-            with aside.open("wb") as file:
+            with replacing(self.directory / CURRENT) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.rename(self.directory / CURRENT)
-            descriptor = os.open(self.directory, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
         except OSError as error:
             raise SnapshotError(
                 f"{self.directory}: cannot be written ({error.strerror}); the old zone stays"

@@ -194,6 +194,26 @@ def test_a_removal_forgives_what_was_and_not_what_comes(bench: Bench) -> None:
     assert bench.names() == {"5.5.5.5"}
 
 
+def test_a_removal_forgives_the_second_it_was_granted_in(bench: Bench) -> None:
+    bench.report("5.5.5.5")
+    bench.exempt("5.5.5.5", origin="removal", until=bench.now + 5)
+    bench.now += 5
+    bench.sweep()
+    assert bench.names() == set()
+
+
+def test_what_is_known_of_exemptions_follows_the_clock_and_the_store(bench: Bench) -> None:
+    """Asked again and again between sweeps, by whoever takes reports."""
+    bench.exempt("5.5.5.5", until=START + 5)
+    subject = parse("5.5.5.5")
+    assert bench.cache.get(START + 4).covers(subject)
+    assert not bench.cache.get(START + 5).covers(subject)
+    bench.exempt("5.5.5.5", until=START + 9)
+    assert bench.cache.get(START + 5).covers(subject)
+    bench.store.remove_exemption(subject)
+    assert not bench.cache.get(START + 5).covers(subject)
+
+
 def test_a_removal_does_not_forgive_what_a_list_holds(bench: Bench) -> None:
     bench.listed("5.5.5.5")
     bench.exempt("5.5.5.5", origin="removal", until=START + 100)

@@ -179,6 +179,14 @@ class Conformance:
         assert store.take_reports(source, different) == (5, 0)
         assert store.take_reports(other, [claim]) == (1, 0)
 
+    def test_later_reports_add_up_with_those_before(self, store: Store, source: int) -> None:
+        """In each batch several of one reporter, in the second some older and some newer than all before."""
+        claim = Report(parse("5.5.5.5"), "spam", NOW, "r")
+        store.take_reports(source, [claim._replace(at=NOW + n) for n in (10, 11)])
+        store.take_reports(source, [claim._replace(at=NOW + n) for n in (5, 11, 20, 21)])
+        (one,) = evidence(store, "5.5.5.5")
+        assert (one.hits, one.first_seen, one.last_seen) == (5, NOW + 5, NOW + 21)
+
     def test_reports_may_come_as_a_stream(self, store: Store, source: int) -> None:
         claims = (Report(parse(f"5.5.{n >> 8}.{n & 255}"), "spam", NOW) for n in range(3000))
         assert store.take_reports(source, claims) == (3000, 0)

@@ -73,6 +73,12 @@ def test_the_configuration_says_where(tmp_path: Path) -> None:
     elsewhere.close()
 
 
+def test_every_commit_is_synced(store: SqliteStore) -> None:
+    """What was acknowledged must outlive a power cut, which no test here can make."""
+    assert store.writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 # derived tables
 
 

@@ -127,3 +127,15 @@ async def test_an_idempotency_key_that_is_none_is_refused(tmp_path):
         for key in ("x" * 256, "", "é"):
             headers = site.bearer("report", name=f"n{len(key.encode())}") | {"Idempotency-Key": key}
             await problem(await site.client.post("/v1/reports", json={}, headers=headers), 400)
+
+
+async def test_a_remembered_answer_is_short_however_many_rejects_it_had(tmp_path):
+    async with serving(tmp_path) as site:
+        headers = site.bearer("report") | NDJSON | {"Idempotency-Key": "small"}
+        first, _ = await post(site, headers, data=b"x\n" * 1000)
+        assert (first["rejected"], len(first["rejects"])) == (1000, 1000)
+        again, replayed = await post(site, headers, data=b"x\n" * 1000)
+        assert replayed == "true"
+        assert again == first | {"rejects": first["rejects"][:20]}
+        [(kept,)] = site.app.store.rows("SELECT length(answer) FROM idempotency")
+        assert kept < 1000

@@ -5,12 +5,15 @@ import gzip
 import io
 import json
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 from website import problem, serving
 
 from dnsbl import clock
+from dnsbl.intake.gate import REPORT_WIDEST
 from dnsbl.intake.partners import MAX_POST
+from dnsbl.intake.reports import Intake
 from dnsbl.subjects import parse
 from dnsbl.web import batch, body, models
 from dnsbl.web import reports as reporting
@@ -68,7 +71,7 @@ async def test_of_ten_thousand_lines_each_bad_one_is_refused_with_its_reason(tmp
         b'{"subject": "8.8.8.8", "time": "2999-01-01"}': "time in the future",
         b'{"subject": "8.8.8.08"}': "leading zero in an IPv4 address",
         b'{"subject": "8.8.8.8/8"}': "host bits set",
-        b'{"subject": "8.0.0.0/8"}': "wider than /16: needs an operator",
+        b'{"subject": "8.0.0.0/8"}': f"wider than /{REPORT_WIDEST[0]}: needs an operator",
         b'{"subject": "com"}': "a single label is no domain: it would cover a whole top-level domain",
         b'{"subject": "10.1.1.1"}': "special-purpose range or name (RFC 6890, RFC 6761): never listed",
         b'{"subject": "' + b"a" * 301 + b'"}': "too long",
@@ -122,7 +125,7 @@ async def test_gzip_is_unpacked_also_in_several_members(tmp_path):
 
 
 async def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path):
-    bomb = gzip.compress(b"\n" * 20_000_000)
+    bomb = gzip.compress(b" " * 20_000_000)
     async with serving(tmp_path) as site:
         headers = site.bearer("report") | {"Content-Encoding": "gzip"}
         for kind in ("application/x-ndjson", "application/json"):
@@ -406,3 +409,136 @@ async def test_more_uploads_than_there_is_room_for_are_503(tmp_path, monkeypatch
         await problem(await site.client.post("/v1/reports", json=["x" * 200], headers=headers), 503)
         assert site.state.uploads.held == 0
         assert (await post(site, headers, json=[]))["taken"] == 0
+
+
+class AllThere:
+    """A request whose body is there at once: reading it never waits."""
+
+    def __init__(self, data, coding=""):
+        self.headers = {"Content-Encoding": coding} if coding else {}
+        self.parts = [data, b""]
+        self.content = SimpleNamespace(readany=self.readany)
+
+    async def readany(self):
+        return self.parts.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("data", "coding"),
+    [
+        (gzip.compress(b"\n" * 1_000_000), "gzip"),
+        (gzip.compress(b"") * 1000, "gzip"),
+        (b"\n" * 1_000_000, ""),
+    ],
+    ids=["packed", "empty members", "plain"],
+)
+async def test_a_body_that_is_there_at_once_does_not_hold_up_the_event_loop(data, coding):
+    uploads = body.Uploads()
+    turns = pieces = 0
+    reading = True
+
+    async def others():
+        nonlocal turns
+        while reading:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def read():
+        nonlocal pieces
+        async for piece in body.chunks(AllThere(data, coding), uploads):
+            assert 0 < len(piece) <= body.STEP
+            pieces += 1
+            assert turns >= pieces - 1
+
+    task = asyncio.create_task(others())
+    await read()
+    reading = False
+    await task
+    assert pieces in (0, 1_000_000 // body.STEP + 1)
+    assert turns >= (pieces or 1000) - 1
+
+
+async def test_of_many_bodies_one_piece_is_worked_on_in_each_turn_of_the_loop():
+    uploads = body.Uploads()
+    turn, worked = 0, {}
+
+    async def read():
+        first = True
+        async for _ in body.chunks(AllThere(b"x" * (10 * body.STEP)), uploads):
+            if not first:
+                worked[turn] = worked.get(turn, 0) + 1
+            first = False
+
+    bodies = asyncio.gather(*(read() for _ in range(20)))
+    while not bodies.done():
+        turn += 1
+        await asyncio.sleep(0)
+    assert sum(worked.values()) == 20 * 9
+    assert max(worked.values()) <= 2  # this counter may have its turn between two of theirs
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \t\r\n"])
+async def test_a_body_of_blank_lines_is_refused_and_says_what_was_taken(tmp_path, monkeypatch, blank):
+    monkeypatch.setattr(reporting, "LINES_AT_ONCE", 10)
+    lines = b"".join(b'{"subject": "8.8.%d.7"}\n' % n for n in range(10))
+    async with serving(tmp_path) as site:
+        headers = site.bearer("report") | NDJSON | {"Content-Encoding": "gzip"}
+        data = gzip.compress(lines + blank * 200_000)
+        said = await problem(await site.client.post("/v1/reports", data=data, headers=headers), 400)
+        assert "blank lines" in said["detail"]
+        assert said["taken"] == 10
+        assert site.state.uploads.held == site.state.uploads.active == 0
+        spaced = b"".join(b'{"subject": "8.9.%d.%d"}\n' % divmod(n, 250) + blank for n in range(2000))
+        assert (await post(site, headers, data=gzip.compress(spaced + blank * 500)))["taken"] == 2000
+
+
+async def test_documents_of_no_reports_do_not_share_a_batch(tmp_path):
+    """Whatever a large document consists of, it counts as many reports: the next transaction is without it."""
+    cut = []
+    async with serving(tmp_path) as site:
+        headers = site.bearer("report") | {"Content-Type": "application/json"}
+        commit = site.state.batcher.commit
+        site.state.batcher.commit = lambda posts: cut.append(len(posts)) or commit(posts)
+        data = b"[" + b"0," * 200_000 + b"0]"
+        with site.app.store.transaction():  # so that they wait together
+            posts = [asyncio.create_task(site.client.post("/v1/reports", data=data, headers=headers)) for _ in range(5)]
+            while len(site.state.batcher.waiting) + len(cut) < 5:
+                await asyncio.sleep(0)
+        for response in await asyncio.gather(*posts):
+            await problem(response, 413)
+        assert cut == [1] * 5
+
+
+async def test_a_document_of_nothing_but_rejects_is_given_up(tmp_path, monkeypatch):
+    looked = []
+    report_of = reporting.report_of
+    monkeypatch.setattr(reporting, "report_of", lambda item, gate: looked.append(item) or report_of(item, gate))
+    async with serving(tmp_path) as site:
+        headers = site.bearer("report") | {"Idempotency-Key": "x"}
+        for wrap in (lambda rows: rows, lambda rows: {"reports": rows}):
+            looked.clear()
+            response = await site.client.post("/v1/reports", json=wrap([0] * 5000), headers=headers)
+            said = await problem(response, 422)
+            assert (said["taken"], said["rejected"], len(said["rejects"])) == (0, 1000, 1000)
+            assert said["rejects"][0] == {"line": 1, "why": "not a JSON object"}
+            assert len(looked) == 1000
+        answer = await post(site, headers, json=[{"subject": "8.8.8.7"}, *[0] * 5000])
+        assert (answer["taken"], answer["rejected"]) == (1, 5000)
+
+
+async def test_a_document_of_too_many_items_is_refused_before_they_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(reporting, "MAX_ITEMS", 10)
+    async with serving(tmp_path) as site:
+        headers = site.bearer("report")
+        rows = [{"subject": f"8.8.{n}.7"} for n in range(11)]
+        said = await problem(await site.client.post("/v1/reports", json=rows, headers=headers), 413)
+        assert "x-ndjson" in said["detail"]
+        assert site.reports() == []
+        assert (await post(site, headers, json=rows[:10]))["taken"] == 10
+
+
+def test_the_words_of_a_document_are_counted():
+    intake = Intake()
+    gate = SimpleNamespace(report=lambda subject, word, at, reporter: reporting.Report(b"4", "other", 1, word=word))
+    found = reporting.document_reports(json.dumps([{"subject": "x", "category": "a"}] * 3).encode(), gate, intake)
+    assert (len(found), intake.unmapped) == (3, {"a": 3})

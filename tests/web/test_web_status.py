@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 
 import orjson
 import pytest
@@ -14,7 +15,7 @@ from dnsbl import config
 from dnsbl.dns.counters import Counters
 from dnsbl.errors import StoreError
 from dnsbl.store import FeedState
-from dnsbl.web import models, readiness
+from dnsbl.web import models, readiness, state
 from dnsbl.zones.publish import Published
 
 
@@ -191,3 +192,89 @@ async def test_zones_of_a_new_configuration_are_seen(tmp_path):
         await asyncio.to_thread(site.app.replace, settings)
         async with site.client.get("/v1/zones") as response:
             assert [row["name"] for row in await response.json()] == ["ip"]
+
+
+async def test_readyz_tells_no_path(tmp_path, monkeypatch):
+    async with serving(tmp_path) as site:
+        (tmp_path / "zones" / "ip" / "current").write_bytes(b"{")
+        async with site.client.get("/readyz") as response:
+            text = await response.text()
+        assert "not readable as a pointer" in text
+        assert "/" not in text
+        monkeypatch.setattr(site.state.book, "facts", breaks)
+        async with site.client.get("/readyz") as response:
+            assert await response.json() == {"ready": False, "reasons": ["the store: damaged"]}
+
+
+async def test_dear_look_ups_hold_up_neither_health_nor_keys_and_queue_only_so_far(tmp_path, monkeypatch):
+    go = threading.Event()
+
+    def dear(_subject):
+        go.wait(30)
+        raise StoreError("gone")
+
+    async with serving(tmp_path) as site:
+        monkeypatch.setattr(state, "MAX_READS", 12)
+        monkeypatch.setattr(site.app, "check", dear)
+        headers = site.bearer("report")
+        paths = ["/v1/subjects/8.8.8.8", "/lookup?q=8.8.8.8"] * 6
+        try:
+            asked = [asyncio.create_task(site.client.get(path)) for path in paths]
+            while site.state.threads.reading < 12:
+                await asyncio.sleep(0)
+            for path in ("/healthz", "/readyz"):
+                async with site.client.get(path) as response:
+                    assert response.status == 200
+            async with site.client.post("/v1/reports", json={"subject": "8.8.8.7"}, headers=headers) as response:
+                assert (await response.json())["taken"] == 1
+            for path in ("/v1/subjects/8.8.8.8", "/v1/feeds", "/metrics"):
+                response = await site.client.get(path)
+                await problem(response, 503)
+                assert int(response.headers["Retry-After"]) > 0
+            async with site.client.get("/lookup?q=8.8.8.8") as response:
+                assert (response.status, response.content_type) == (503, "text/html")
+                assert response.headers["Retry-After"]
+        finally:
+            go.set()
+        assert {response.status for response in await asyncio.gather(*asked)} == {503}
+        assert site.state.threads.reading == 0
+
+
+REASONS = {
+    "file:feeds/own list.txt: it cannot be read (No such file or directory)": False,
+    "file:///srv/feeds/own.txt: not a plain file": False,
+    "it cannot be read: /srv/feeds/own.txt": False,
+    "see '~/lists/own.txt' or ../own.txt": False,
+    "https://feeds.example/list.txt: status 404 instead of content; check its url": True,
+    "3 of 4 lines were refused, the first on line 3 (wider than /16: needs an operator)": True,
+    "non-commercial use and/or resale": True,
+    "": True,
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), REASONS.items())
+async def test_the_reason_of_a_feed_tells_strangers_no_path(tmp_path, reason, told):
+    async with serving(tmp_path) as site:
+        site.app.store.put_feed_state(FeedState("own", "failed", reason))
+        for path in ("/v1/feeds", "/status"):
+            async with site.client.get(path) as response:
+                text = await response.text()
+            assert (reason.replace("'", "&#39;") in text) == told
+            assert "own" in text
+            assert "/own.txt" not in text
+        async with site.client.get("/v1/feeds", headers=site.bearer("read")) as response:
+            assert reason in [row["reason"] for row in await response.json()]
+
+
+async def test_strangers_are_shown_the_most_frequent_words_of_a_feed(tmp_path):
+    words = {f"word-{number:03}": number for number in range(100)}
+    async with serving(tmp_path) as site:
+        site.app.store.put_feed_state(FeedState("own", "ok", unmapped=words))
+
+        async def shown(headers):
+            async with site.client.get("/v1/feeds", headers=headers) as response:
+                return next(row["unmapped"] for row in await response.json() if row["name"] == "own")
+
+        assert await shown({}) == {f"word-{number:03}": number for number in range(80, 100)}
+        assert await shown(site.bearer("report", name="r")) == await shown({})
+        assert await shown(site.bearer("read")) == words

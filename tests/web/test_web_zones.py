@@ -1,6 +1,7 @@
 """GET /v1/zones and exports."""
 
 import asyncio
+import threading
 
 import pytest
 from website import problem, serving
@@ -114,7 +115,7 @@ async def test_an_export_that_fails_half_way_does_not_look_complete(tmp_path, mo
             async with site.client.get(url, headers=headers) as response:
                 await response.read()
         assert len([record for record in caplog.records if record.exc_info]) == 1
-        assert site.state.exports == 0
+        assert not site.state.exports
 
 
 async def test_more_exports_than_there_is_room_for_are_503(tmp_path, monkeypatch):
@@ -124,3 +125,31 @@ async def test_more_exports_than_there_is_room_for_are_503(tmp_path, monkeypatch
         response = await site.client.get(url, headers=site.bearer("read"))
         await problem(response, 503)
         assert response.headers["Retry-After"]
+
+
+async def test_one_key_has_half_of_the_room_for_exports(tmp_path, monkeypatch):
+    monkeypatch.setattr(zones, "MAX_EXPORTS", 4)
+    monkeypatch.setattr(zones, "PIECE", 1)
+    go = threading.Event()
+
+    def slow(_view, _format):
+        yield b"first"
+        go.wait(30)
+        yield b"last"
+
+    async with serving(tmp_path) as site:
+        greedy, other = site.bearer("read", name="greedy"), site.bearer("read", name="other")
+        url = f"/v1/zones/ip/export?format={next(iter(FORMATS))}"
+        monkeypatch.setattr(zones, "export", slow)
+        try:
+            held = [await site.client.get(url, headers=greedy) for _ in range(2)]
+            response = await site.client.get(url, headers=greedy)
+            assert "with this key" in (await problem(response, 503))["detail"]
+            assert response.headers["Retry-After"]
+            held += [await site.client.get(url, headers=other)]
+        finally:
+            go.set()
+        for response in held:
+            assert (response.status, await response.read()) == (200, b"firstlast")
+        assert (await site.client.head(url, headers=greedy)).status == 200
+        assert not site.state.exports

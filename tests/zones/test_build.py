@@ -170,6 +170,23 @@ def test_a_64_that_is_exempt_in_two_halves_is_not_listed(listed: str) -> None:
             assert not served.any6(0x2A00_0001 << 96, (0x2A00_0001 << 96) + 2**64 - 1)
 
 
+def test_a_hole_within_a_64_of_the_base_stays_in_every_delta() -> None:
+    """Only the newest file is asked about the insides of /64s, so each delta must bring all of them."""
+    with world() as w:
+        w.listed(["2a00:1::/62"])
+        w.exempt("2a00:1::5")
+        w.settle()
+        w.publish("ip")
+        for subject in ("5.5.5.5", "2a00:2::/64", "5.5.5.6"):
+            w.report(subject)
+            w.settle()
+            done = w.publish("ip")
+            assert done is not None
+            assert not done.whole
+            assert codes6(w.served("ip"), (0x2A00_0001 << 96) + 5) == set()
+            assert codes6(w.served("ip"), (0x2A00_0001 << 96) + 4) == {0}
+
+
 def test_what_a_white_list_has_no_exemption_takes_away() -> None:
     white = zone("white", "ip", policy={"exempt": False})
     with world([white]) as w:

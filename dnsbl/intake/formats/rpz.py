@@ -22,7 +22,7 @@ from .base import FormatOptions, lines, name_key, take
 
 __all__ = ["parse_rpz"]
 
-TTL = re.compile(r"(?:\d+[smhdw]?)+", re.IGNORECASE)
+TTL = re.compile(r"(?:\d{1,10}[smhdw]){1,5}|\d{1,10}", re.IGNORECASE)  # bounded: a longer one is no time
 CLASSES = frozenset(("IN", "CH", "HS"))
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # an unclosed one ends with its line
 MAX_CONTINUED = 50  # lines between parentheses; an SOA has seven
