@@ -33,7 +33,6 @@ GROUND = [
     "special",
     "files",
     "sdnotify",
-    "files",
 ]  # each may import those before it
 DNS_KNOWS = {"zones.view", "zones.served", "zones.snapshot"}  # and the ground floor
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

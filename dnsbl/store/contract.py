@@ -228,6 +228,10 @@ class Store(Protocol):
         """(subject, codes) of a zone's listings with low <= subject < high, ascending, in chunks."""
         ...
 
+    def any_listing(self, zone: str, low: bytes, high: bytes) -> bool:
+        """Whether `listing_chunks` would give anything."""
+        ...
+
     def listings_touching(self, zone: str, subject: bytes) -> list[tuple[bytes, str]]:
         """Listings at, above and inside a subject."""
         ...

@@ -105,6 +105,13 @@ class ListingsPart(Base):
             while rows := cursor.fetchmany(CHUNK):
                 yield rows
 
+    def any_listing(self, zone: str, low: bytes, high: bytes) -> bool:
+        return bool(
+            self.rows(
+                "SELECT EXISTS (SELECT 1 FROM listing WHERE zone = ? AND subject >= ? AND subject < ?)", zone, low, high
+            )[0][0]
+        )
+
     def listings_touching(self, zone: str, subject: bytes) -> list[tuple[bytes, str]]:
         low, high = inside(subject)
         above = list(ancestors(subject))

@@ -208,7 +208,7 @@ class Around:
             yield from (subject[1:] for subject, _ in rows)
 
     def any_inside(self, name: bytes) -> bool:
-        return next(iter(self.listed_inside(name)), None) is not None
+        return self.store.any_listing(self.zone, *inside(b"d" + name))
 
     def exempt(self, name: bytes) -> bool:
         return b"." in name and self.exemptions.covers(b"d" + name, self.zone)
