@@ -299,7 +299,7 @@ class App:
 
     def disallow(self, subject: str) -> int:
         key = parsed(subject)
-        count = self.store.remove_exemption(key)
+        count = self.store.remove_exemption(key, at=clock.now())
         if not count:
             raise IntakeError(f"{text(key)} is not on the allow-list; `dnsbl allow list` shows what is")
         self.store.audit(clock.now(), OPERATOR, "disallow", text(key), "")

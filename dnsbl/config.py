@@ -382,6 +382,8 @@ def read_directory(base: Path, configured: Path | None, what: str, model: type[M
             mistakes.append(f"{path}: the file's name is the name of the {what[:-1]}: use a-z 0-9 _ -")
             continue
         said = read_toml(path, mistakes)
+        if said is not None and "name" in said:
+            mistakes.append(f"{path}: name: no such setting; the file's name is the name")
         item = None if said is None else validated(path, model, {**said, "name": path.stem}, mistakes)
         if item is not None:
             found[path.stem] = item

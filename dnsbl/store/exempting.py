@@ -29,13 +29,13 @@ class ExemptingPart(ListingsPart):
             insert(connection, [exemption])
             self.follow(connection, [exemption.subject], exemption.since)
 
-    def remove_exemption(self, subject: bytes, origin: str = "operator") -> int:
+    def remove_exemption(self, subject: bytes, origin: str = "operator", at: int = 0) -> int:
         with self.transaction() as connection:
             count = connection.execute(
                 "DELETE FROM exemption WHERE subject = ? AND origin = ?", (subject, origin)
             ).rowcount
             if count:
-                self.follow(connection, [subject], 0)
+                self.follow(connection, [subject], at)
         return count
 
     def replace_exemptions(self, origin: str, subjects: Iterable[bytes], reason: str, at: int) -> Entry:
