@@ -180,9 +180,8 @@ def run(scratch: Path, runs: int) -> None:
             [float(x) for x in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
         )
     median(f"build a snapshot of {builds[0][1]:,.0f} IPv4 listings", "5", [b[0] for b in builds])
-    print(
-        f"  {builds[0][2] / builds[0][1]:.2f} bytes a listing (aim 6), peak {max(b[3] for b in builds):.0f} MB (aim 400)"
-    )
+    each, peak = builds[0][2] / builds[0][1], max(b[3] for b in builds)
+    print(f"  {each:.2f} bytes a listing (aim 6), peak {peak:.0f} MB (aim 400)")
     median("start `serve --role dns` with it until it answers", "1.5", [start(directory) for _ in range(runs)])
 
 
