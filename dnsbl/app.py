@@ -37,7 +37,7 @@ from .store import Exemption, FeedState, Key, Source, SqliteStore, open_store
 from .subjects import kind, listing_key, parse, text
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
-from .zones.served import ServedZone
+from .zones.served import ServedZone, read_pointer, zone_directory
 
 __all__ = ["App", "Progress"]
 
@@ -50,6 +50,7 @@ IMPORT_LIFETIME = 90 * clock.DAY  # as a feed's, where nothing else is said
 OPERATOR = "operator"
 OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
 REPORTS_AT_ONCE = 250_000
+CLOCK_SLACK = 300  # seconds that a clock may be put back without anything having been decided wrongly
 HEAD = 64 * 1024
 Progress = Callable[..., None]  # (what is being done, how much of it more, of how much in all where that is known)
 
@@ -82,6 +83,9 @@ class App:
         self.settling = threading.Lock()
         self.looking = threading.Lock()
         self.snapshots = Snapshots(settings.config.data_dir)
+        self.unpublished: dict[str, DnsblError] = {}
+        self.settled_at = 0
+        self.trouble = ""  # why the last settling failed; empty: it did not
 
     def open(self) -> App:
         self.store: SqliteStore = open_store(self.settings.config)
@@ -146,12 +150,16 @@ class App:
         self, progress: Progress = quiet, force: Iterable[str] = (), only: Collection[str] = ()
     ) -> list[Published]:
         """Sweep, and publish every zone that changed (or of those named in `only`). A zone that cannot be published
-        does not stop the others; the first refusal is raised when all had their turn."""
+        does not stop the others; why it could not is in `unpublished` then. Raises StoreError."""
         forced = set(force)
-        refusals: list[DnsblError] = []
+        unpublished: dict[str, DnsblError] = {}
         done = []
         with self.settling:
             now = clock.now()
+            if now < self.settled_at - CLOCK_SLACK:
+                log.warning("the clock was ahead and went back: everything is decided anew")
+                self.store.touch_all()
+            self.settled_at = now
             sweep(self.store, self.zones, self.exemptions, now, lambda more: progress("deciding", more))
             exempt = self.exemptions.get(now)
             for name, publisher in self.publishers.items():
@@ -160,16 +168,26 @@ class App:
                 try:
                     published = publisher.publish(exempt, now, force=name in forced)
                 except (PublishRefused, SnapshotError) as error:
-                    refusals.append(error)
+                    unpublished[name] = error
                     if isinstance(error, SnapshotError):  # the files may be damaged: look at them afresh next time
                         self.publishers[name] = Publisher(self.store, publisher.zone, self.data_dir)
                     continue
                 if published:
                     done.append(published)
                     progress(f"zone {name} published", 1)
-        if refusals:
-            raise refusals[0]
+        self.unpublished = unpublished
         return done
+
+    def need_published(self) -> None:
+        """Raise why a zone could not be published: for verbs that promise its answers."""
+        for error in self.unpublished.values():
+            raise error
+
+    def settle_after(self) -> None:
+        """Settle what a verb has done; that a zone could not be published is said, and does not undo it."""
+        self.settle()
+        for error in self.unpublished.values():
+            log.warning("%s; it is kept, and DNS answers from what was published before", error)
 
     # in
 
@@ -209,18 +227,20 @@ class App:
         stream = open_stream(file)
         head = stream.peek(HEAD)[:HEAD]
         reports = format == "reports" or (format is None and looks_like_reports(head))
-        source = self.import_source(name, trust)
-        if reports:
-            result = self.import_reports(stream, source, category, words, reading(file, progress))
-        else:
-            result = self.import_list(stream, source, format, category, words, accept)
-        self.settle(progress)
-        return result
-
-    def import_source(self, name: str, trust: float | None) -> Source:
         if name in RESERVED:
             raise IntakeError(f"--source {name}: this name has a meaning of its own; choose another")
-        return self.store.source(name, "import", trust=IMPORT_TRUST if trust is None else trust, keep=trust is None)
+
+        def source() -> Source:  # made when there is something to take: a refused file changes nothing
+            usual = IMPORT_TRUST if trust is None else trust
+            return self.store.source(name, "import", trust=usual, keep=trust is None)
+
+        if reports:
+            result = self.import_reports(stream, source(), category, words, reading(file, progress))
+        else:
+            result = self.import_list(stream, name, source, format, category, words, accept)
+        self.settle(progress)
+        self.need_published()
+        return result
 
     def import_reports(
         self, stream: BufferedReader, source: Source, category: str, words: Mapping[str, str], each: Callable[[], None]
@@ -249,13 +269,14 @@ class App:
     def import_list(
         self,
         stream: IO[bytes],
-        source: Source,
+        name: str,
+        source: Callable[[], Source],
         format: str | None,
         category: str,
         words: Mapping[str, str],
         accept: bool,
     ) -> dict[str, Any]:
-        data, name = read_all(stream), source.name
+        data = read_all(stream)
         state = self.store.feed_states().get(name) or FeedState(name)
         limits = Limits().accepting() if accept else Limits()
         terms = ListTerms(format or "", category, words, limits=limits, reason=name, always=accept)
@@ -277,7 +298,7 @@ class App:
         where = self.store.source(source, OPERATOR, trust=1.0, keep=True)
         self.store.take_reports(where.id, [made])
         self.store.audit(clock.now(), OPERATOR, "report", text(made.subject), category)
-        self.settle()
+        self.settle_after()
         return made
 
     def forget(self) -> None:
@@ -295,7 +316,7 @@ class App:
         now = clock.now()
         self.store.add_exemption(Exemption(key, reason, OPERATOR, zone, now, until))
         self.store.audit(now, OPERATOR, "allow", text(key), reason)
-        self.settle()
+        self.settle_after()
 
     def disallow(self, subject: str) -> int:
         key = parsed(subject)
@@ -303,10 +324,10 @@ class App:
         if not count:
             raise IntakeError(f"{text(key)} is not on the allow-list; `dnsbl allow list` shows what is")
         self.store.audit(clock.now(), OPERATOR, "disallow", text(key), "")
-        self.settle()
+        self.settle_after()
         return count
 
-    def delist(self, subject: str, zone: str, reason: str) -> list[str]:
+    def delist(self, subject: str, zone: str, reason: str) -> tuple[list[str], int]:
         """Take a subject off: exempt for the zone's grace, and what was reported before does not count again."""
         key = listing_key(parsed(subject))
         named = [self.zone(zone)] if zone else [z for z in self.zones.values() if z.policy.exempt]
@@ -315,12 +336,12 @@ class App:
             what = f"zone {zone} is not" if zone else "no zone is"
             raise IntakeError(f"{text(key)}: {what} about subjects of this kind")
         now = clock.now()
+        until = now + min(each.removal.grace for each in zones)
         for each in zones:
-            until = now + each.removal.grace
-            self.store.add_exemption(Exemption(key, reason, "removal", each.name, now, until))
+            self.store.add_exemption(Exemption(key, reason, "removal", each.name, now, now + each.removal.grace))
         self.store.audit(now, OPERATOR, "delist", text(key), reason)
-        self.settle()
-        return [each.name for each in zones]
+        self.settle_after()
+        return [each.name for each in zones], until
 
     # out
 
@@ -336,7 +357,10 @@ class App:
             self.snapshots.look(list(self.zones))
             view = self.snapshots.views.get(name)
         if view is None:
-            raise SnapshotError(f"zone {name} was never built, or its files are damaged; run `dnsbl zone build {name}`")
+            pointer = read_pointer(zone_directory(self.data_dir, name))
+            if pointer is None:
+                raise SnapshotError(f"zone {name} was never built; run `dnsbl zone build {name}`")
+            view = pointer.open()  # which says what is wrong with it
         return view
 
     def check(self, subject: str) -> dict[str, Any]:
@@ -349,7 +373,7 @@ class App:
             "subject": text(key),
             "kind": kind(key),
             "zones": [self.zone_json(view, key) for view in views],
-            "exemptions": [exemption_json(e) for e in exempt.why(listing_key(key))],
+            "exemptions": [exemption_json(e) for e in exempt.why(key)],
         }
 
     def zone_json(self, view: ZoneView, subject: bytes) -> dict[str, Any]:
@@ -399,6 +423,15 @@ class App:
             answer = served.lookup6(int.from_bytes(subject[1:17], "big"))
         return [served.zone.codes[code].code for code in served.answers[answer]]
 
+    def unprotected(self) -> int:
+        """Warning lists that are on and were never fetched: whom they name is not exempt yet."""
+        states = self.store.feed_states()
+        return sum(
+            1
+            for f in self.feeds.values()
+            if f.enabled and f.exempt and not (f.name in states and states[f.name].good_at)
+        )
+
     def zone_status(self) -> list[dict[str, Any]]:
         """Every zone with its size and, once published, its serial."""
         rows = []
@@ -447,7 +480,9 @@ class App:
 
     def create_key(self, name: str, trust: float, scopes: list[str], lifetime: int | None) -> dict[str, Any]:
         now = clock.now()
-        key, secret = partners.create_key(self.store, name, trust, scopes, now, now + lifetime if lifetime else None)
+        key, secret = partners.create_key(
+            self.store, name, trust, scopes, now, now + lifetime if lifetime is not None else None
+        )
         self.store.audit(now, OPERATOR, "key create", name, " ".join(scopes))
         return {**self.key_json(key), "secret": secret}
 
@@ -506,6 +541,7 @@ class App:
         progress("evidence", 1)
         self.store.touch_all()
         self.settle(progress, force=self.zones)
+        self.need_published()
 
 
 def parsed(subject: str) -> bytes:

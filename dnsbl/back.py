@@ -37,6 +37,7 @@ class Back:
     def __init__(self, app: App, roles: Sequence[str], path: Path | None, child: bool) -> None:
         self.app, self.roles, self.path, self.child = app, roles, path, child
         self.stopping = asyncio.Event()
+        self.refused: dict[str, str] = {}  # zones that could not be published, and what was said of it
         self.work = asyncio.Event()
         self.reconciled = False
         self.runner: web.AppRunner | None = None
@@ -121,6 +122,10 @@ class Back:
             await asyncio.to_thread(self.app.reconcile)
             self.reconciled = True
         self.count(await asyncio.to_thread(self.app.settle))
+        for name, error in self.app.unpublished.items():
+            if self.refused.get(name) != str(error):  # said once, not every second
+                log.error("%s", error)
+        self.refused = {name: str(error) for name, error in self.app.unpublished.items()}
 
     async def settle_loop(self) -> None:
         failures = 0
@@ -134,8 +139,12 @@ class Back:
             self.work.clear()
             try:
                 await self.settle()
+                if said:
+                    log.warning("settling goes on again")
                 failures, said = 0, ""
+                self.app.trouble = ""
             except DnsblError as error:
+                self.app.trouble = str(error)
                 if str(error) != said:  # said once, not every second
                     log.error("%s", error)
                     said = str(error)
@@ -151,6 +160,9 @@ class Back:
 
     async def pull(self, feed: FeedDef) -> Pulled:
         pulled = await self.app.pull(feed)
+        now = self.app.feeds.get(feed.name)
+        if now is None or not now.enabled:  # switched off while it was being pulled: what came is let go again
+            self.reconciled = False
         if pulled.state == "ok":
             self.submitted()
         return pulled

@@ -71,7 +71,13 @@ def stand_in() -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-c", "--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
+@click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    help="Configuration file.",
+)
 @click.pass_context
 def cli(context: click.Context, path: Path | None) -> None:
     """A DNS blocklist: reports and lists in, scores, and answers that mail servers use."""
@@ -85,6 +91,9 @@ def opened() -> Iterator[Any]:
 
     logging.basicConfig(format="dnsbl: %(message)s", level=logging.WARNING)
     with App(settings()) as app:
+        if app.store.made and sys.stderr.isatty():
+            where = app.data_dir.resolve()
+            click.echo(f"dnsbl: a new, empty store was made in {where}; -c names another configuration", err=True)
         yield app
 
 
@@ -155,8 +164,9 @@ def report(subject: str, category: str, source: str, as_json: bool) -> None:
 def delist(subject: str, zone: str, reason: str, as_json: bool) -> None:
     """Take SUBJECT off: exempt for the zone's grace, earlier reports forgotten."""
     with opened() as app:
-        zones = app.delist(subject, zone, reason)
-        emit(as_json, {"subject": subject, "zones": zones}, screens.show_delisted)
+        zones, until = app.delist(subject, zone, reason)
+        value = {"subject": subject, "zones": zones, "until": clock.rfc3339(until)}
+        emit(as_json, value, screens.show_delisted)
 
 
 @cli.command("import")
@@ -233,6 +243,7 @@ def feed_pull(names: tuple[str, ...], accept: bool, as_json: bool) -> None:
         with screens.progress() as progress:
             pulled = asyncio.run(pull_all(app, feeds, accept, progress))
             app.settle(progress)
+            app.need_published()
     rows = [
         {"name": p.name, "state": p.state, "reason": p.reason, **p.entry._asdict(), "seconds": round(p.seconds, 3)}
         for p in pulled
@@ -305,6 +316,7 @@ def zone_build(names: tuple[str, ...], force: bool, as_json: bool) -> None:
         app.reconcile()
         with screens.progress() as progress:
             done = app.settle(progress, force=(names or list(app.zones)) if force else (), only=names)
+            app.need_published()
         rows = [
             {"zone": p.zone, "serial": p.serial, "whole": p.whole, "pieces": p.pieces, "seconds": round(p.seconds, 3)}
             for p in done
@@ -316,10 +328,17 @@ def zone_build(names: tuple[str, ...], force: bool, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--format", "format", required=True, help="rbldnsd or bind.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else standard output.")
-def zone_export(name: str, format: str, output: Path | None) -> None:
+@as_json
+def zone_export(name: str, format: str, output: Path | None, as_json: bool) -> None:
     """Write a published zone for another server."""
+    if as_json and output is None:
+        raise click.UsageError("--json says what was written, and needs -o FILE: standard output is the zone itself")
+    logging.getLogger("dnsbl.zones").disabled = True  # what is wrong with its files is this verb's to say
     with opened() as app:
         app.export(name, format, output, sys.stdout.buffer)
+    if as_json and output is not None:
+        value = {"zone": name, "format": format, "file": str(output), "bytes": output.stat().st_size}
+        emit(True, value, lambda _: None)
 
 
 # exemptions
@@ -339,7 +358,7 @@ def allow() -> None:
 def allow_add(subject: str, reason: str, period: str | None, zone: str, as_json: bool) -> None:
     """Exempt SUBJECT and everything in it; what is listed of it leaves."""
     try:
-        until = clock.now() + clock.duration(period) if period else None
+        until = clock.now() + clock.duration(period) if period is not None else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with opened() as app:
@@ -385,7 +404,7 @@ def key() -> None:
 def key_create(name: str, trust: float, scopes: tuple[str, ...], period: str | None, as_json: bool) -> None:
     """Make a key for partner NAME. The secret is shown once."""
     try:
-        lifetime = clock.duration(period) if period else None
+        lifetime = clock.duration(period) if period is not None else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with opened() as app:
@@ -435,6 +454,8 @@ def store_check(as_json: bool) -> None:
 @as_json
 def store_backup(file: Path, as_json: bool) -> None:
     """Copy the store to FILE while it is in use."""
+    if not file.absolute().parent.is_dir():
+        raise DnsblError(f"{file}: cannot be written (its directory is not there)")
     with opened() as app:
         app.store.backup(file)
     emit(as_json, {"file": str(file)}, lambda _: click.echo(f"copied to {file}"))
@@ -459,12 +480,23 @@ def config_group() -> None:
     """The configuration."""
 
 
+def need_formats(found: config.Settings) -> None:
+    """Whether every feed's format is one that there is. Raises ConfigError."""
+    from .intake.formats import FORMATS
+
+    unknown = [feed for feed in found.feeds.values() if feed.format not in FORMATS]
+    if unknown:
+        known = ", ".join(FORMATS)
+        raise ConfigError([f"feed {feed.name}: no format {feed.format!r}; there are {known}" for feed in unknown])
+
+
 @config_group.command("check")
 @as_json
 def config_check(as_json: bool) -> None:
     """Read everything and name every mistake."""
     try:
         found = settings()
+        need_formats(found)
     except ConfigError as error:
         if not as_json:
             raise

@@ -360,13 +360,19 @@ def load(explicit: Path | None = None) -> Settings:
     config = config or Config.model_validate(
         {key: d for key in DIRECTORIES if isinstance(d := (said or {}).get(key), str)}
     )
-    config = config.model_copy(update={"data_dir": base / config.data_dir})
+    config = config.model_copy(update={"data_dir": base / config.data_dir, "store": placed(config.store, base)})
     zones = read_directory(base, config.zones_dir, "zones", ZoneDef, mistakes)
     feeds = read_directory(base, config.feeds_dir, "feeds", FeedDef, mistakes)
     mistakes += clashes(zones.values())
     if mistakes:
         raise ConfigError(mistakes)
     return Settings(config=config, path=path, zones=zones, feeds=feeds)
+
+
+def placed(store: StoreConfig, base: Path) -> StoreConfig:
+    """The store with its file's path relative to the configuration file, as every path is."""
+    head, scheme, path = store.url.partition("sqlite:///")
+    return StoreConfig(url=f"{scheme}{base / path}") if scheme and not head else store
 
 
 def read_directory(base: Path, configured: Path | None, what: str, model: type[M], mistakes: list[str]) -> dict[str, M]:

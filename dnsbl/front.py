@@ -173,7 +173,7 @@ class Front:
     async def keep_back(self) -> None:
         failures = 0
         while True:
-            assert self.back is not None
+            assert self.back is not None  # one that ended stays here until another runs
             started = asyncio.get_running_loop().time()
             code = await self.back.wait()
             if asyncio.get_running_loop().time() - started > BACKOFF[-1]:
@@ -182,7 +182,10 @@ class Front:
             failures += 1
             log.error("web and jobs ended (exit %s); DNS answers on, they start again in %d s", code, wait)
             await asyncio.sleep(wait)
-            await self.start_back()
+            try:
+                await self.start_back()
+            except Exception:  # no process to be had, or one that does not speak as ours: tried again like an end
+                log.exception("web and jobs could not be started")
 
     async def stop_back(self) -> None:
         if self.back is None or self.back.returncode is not None:

@@ -109,7 +109,7 @@ def show_reported(value: dict[str, Any], category: str) -> None:
 
 
 def show_delisted(value: dict[str, Any]) -> None:
-    click.echo(f"{value['subject']} is off {', '.join(value['zones'])}")
+    click.echo(f"{value['subject']} is off {', '.join(value['zones'])}, and stays off until {value['until']}")
 
 
 def show_import(value: dict[str, Any]) -> None:
@@ -265,6 +265,11 @@ def show_started(value: dict[str, Any]) -> None:
         click.echo(f"  web    http://{value['web']}/")
     if value["jobs"]:
         click.echo(f"  feeds  {value['feeds_on']} on, {value['feeds_off']} off; `dnsbl feed status` has their health")
+        if value["unprotected"]:
+            click.echo(
+                f"  NOTE   {value['unprotected']} warning lists were never fetched yet: until they are, only the "
+                "allow-list keeps big mail providers and public resolvers from being listed"
+            )
     for zone in value["zones"]:
         listed = f"{zone['listings']:,} listings" if zone["listings"] is not None else f"serial {zone['serial']}"
         click.echo(f"  zone   {zone['origin']:<24} {listed}")

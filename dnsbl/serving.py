@@ -26,6 +26,9 @@ BACK_ROLES = ("web", "jobs")
 def serve(settings: Settings, path: Path | None, roles: Sequence[str], child: bool, as_json: bool) -> int:
     """Run roles until told to stop; returns the exit code. DNS and the rest run in two processes."""
     set_up_logging()
+    if settings.config.dns.native == "require":
+        click.echo('dnsbl: dns.native = "require": the native path is not built yet; write "auto" or "off"', err=True)
+        return 1
     behind = [role for role in BACK_ROLES if role in roles]
     try:
         if "dns" not in roles:
@@ -54,6 +57,7 @@ def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child:
 
         def ready(_: Back) -> None:
             value["zones"] = app.zone_status()
+            value["unprotected"] = app.unprotected()
             if child:
                 sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
                 sys.stdout.flush()
@@ -76,6 +80,7 @@ def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
         "dns": dns,
         "web": front.back_says.get("web"),
         "jobs": "jobs" in roles,
+        "unprotected": front.back_says.get("unprotected", 0),
         "zones": zones,
     }
 

@@ -72,6 +72,7 @@ async def pull(
     if fetched.data is None:
         state.state, state.reason, state.failures = "unchanged", "", 0
         state.checked_at = state.good_at = now
+        await asyncio.to_thread(feed_source, store, feed)  # its TOML may say another trust
         await asyncio.to_thread(store.put_feed_state, state)
         return Pulled(feed.name, "unchanged", "", none, fetched.seconds)
     return await asyncio.to_thread(take, store, feed, fetched.data, state, quarantine, now, accept, fetched.seconds)
@@ -88,9 +89,8 @@ def take(
     seconds: float,
 ) -> Pulled:
     kept = quarantine / feed.name
-    source = feed_source(store, feed)
     try:
-        outcome = apply(store, feed.name, source, data, terms_of(feed, accept), state, now)
+        outcome = apply(store, feed.name, lambda: feed_source(store, feed), data, terms_of(feed, accept), state, now)
     except Quarantined as error:
         # Validators of content that was not taken would make the next pull say "unchanged".
         state.etag = state.last_modified = ""

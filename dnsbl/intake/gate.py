@@ -80,7 +80,7 @@ class Gate:
             at = self.now
         what = self.categories.get(category)
         if what is None:
-            what = category_word(category, self.words) if category else (self.category, "")
+            what = category_word(category, self.words) if category.strip() else (self.category, "")
             self.categories[category[:MAX_REMEMBERED]] = what
             bound(self.categories)
         who = self.reporters.get(reporter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,7 +89,13 @@ def read(data: bytes, terms: ListTerms) -> Parsed:
 
 
 def apply(
-    store: Store, name: str, source: Source, data: bytes, terms: ListTerms, state: FeedState, now: int
+    store: Store,
+    name: str,
+    source: Callable[[], Source],
+    data: bytes,
+    terms: ListTerms,
+    state: FeedState,
+    now: int,
 ) -> Outcome:
     """Take new content for a list and keep its state; the store is not written where nothing differs. Raises
     Quarantined (or IntakeError) with the reason, which `state` then has; what was there before stays."""
@@ -97,6 +103,7 @@ def apply(
     state.checked_at = now
     if digest == state.digest and not terms.always:
         state.state, state.reason, state.failures, state.good_at = "unchanged", "", 0, now
+        source()  # what is said of the source may be new where its content is not
         store.put_feed_state(state)
         none = Entry(0, 0, 0, state.entries or 0)
         return Outcome("unchanged", terms.format, terms.exempt, none, Parsed(), dict(state.unmapped))
@@ -116,10 +123,11 @@ def apply(
     state.digest, state.entries, state.good_at, state.changed_at = digest, len(parsed.hits), now, now
     state.rejected, state.unmapped = parsed.rejected, most(unmapped)
     with store.transaction():
-        if terms.exempt:
-            entry = store.replace_exemptions(name, parsed.hits, terms.reason or name, now)
-        else:
-            entry = store.replace_entries(source.id, parsed.hits, categories, terms.category, now)
+        # Both, so that a list which turns into one of exemptions, or back, leaves nothing of the other kind.
+        exempted = store.replace_exemptions(name, parsed.hits if terms.exempt else (), terms.reason or name, now)
+        listed = {} if terms.exempt else parsed.hits
+        entry = store.replace_entries(source().id, listed, categories, terms.category, now)
+        entry = exempted if terms.exempt else entry
         store.put_feed_state(state)
     return Outcome("ok", terms.format, terms.exempt, entry, parsed, unmapped)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import secrets
 from hashlib import sha256
-from typing import Any
 
-import orjson
-
+from ..config import RESERVED
 from ..errors import IntakeError
 from ..model import Report
 from ..store.contract import Key, Source, Store
 from .gate import Gate
-from .reports import Intake, ndjson_line, report_of
+from .reports import Intake, ndjson_line
 
-__all__ = ["MAX_POST", "PREFIX", "create_key", "find_key", "json_reports", "line_reports"]
+__all__ = ["MAX_POST", "PREFIX", "create_key", "find_key", "line_reports"]
 
 PREFIX = "dnsbl_"  # so that a leaked secret can be found by those who scan for them
 MAX_POST = 4 * 2**20  # bytes of one JSON document; NDJSON streams and has no such limit
@@ -34,6 +32,8 @@ def create_key(
     if unknown:
         raise IntakeError(f"unknown scope {', '.join(unknown)}; known: {', '.join(SCOPES)}")
     # Before the source is written: a refused key must not change how far somebody is believed.
+    if name in RESERVED:
+        raise IntakeError(f"{name!r} has a meaning of its own: choose another name")
     if not name.strip():
         raise IntakeError("a key has the name of its partner")
     if any(key.name == name and key.revoked is None for key in store.all_keys()):
@@ -51,27 +51,6 @@ def find_key(store: Store, secret: str, now: int) -> Key | None:
     if key is None or key.revoked is not None or (key.expires is not None and key.expires <= now):
         return None
     return key
-
-
-def json_reports(body: bytes, gate: Gate, intake: Intake) -> list[Report]:
-    """Reports of one JSON document: an object, an array of them, or `{"reports": [...]}`. Rejects count from 1.
-    Raises IntakeError where it is not JSON."""
-    try:
-        value: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise IntakeError(f"not JSON: {error}") from error
-    if isinstance(value, dict) and isinstance(value.get("reports"), list):
-        value = value["reports"]
-    found = []
-    for number, item in enumerate(value if isinstance(value, list) else [value], 1):
-        made = report_of(item, gate)
-        if isinstance(made, str):
-            intake.reject(number, made)
-        else:
-            if made.word:
-                intake.unknown(made.word)
-            found.append(made)
-    return found
 
 
 def line_reports(number: int, line: bytes, gate: Gate, intake: Intake) -> list[Report]:

@@ -59,7 +59,9 @@ def explain(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subj
         if zone.kind == kind(subject):
             weighing = Weighing.of(zone, sources, categories)
             view = ZoneView(zone, listings=list(store.listings_of(zone.name, chain).values()))
-            view.exempt = zone.policy.exempt and exempt.covers(listing_key(subject), zone.name)
+            view.exempt = zone.policy.exempt and any(
+                exempt.covers(key, zone.name) for key in (subject, listing_key(subject))
+            )
             view.lines, view.score = weigh(rows, chain, weighing, exempt, zone, sources, categories, now)
             found.append(view)
     return found

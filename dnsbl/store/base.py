@@ -45,6 +45,7 @@ class Base:
         self.write_lock = threading.RLock()
         self.local = threading.local()
         self.readers: list[Connection] = []
+        self.made = not path.exists()  # by this opening
         with self.said():
             self.writer = self.connect()
             try:

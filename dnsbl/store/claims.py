@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 
+from ..errors import StoreError
 from ..model import OTHER, Report
 from ..subjects import listing_key
 from .base import Base, Connection
@@ -15,6 +16,7 @@ from .schema import LISTED_SQL
 
 __all__ = ["ClaimsPart"]
 
+OWNERS = {"feed": "list", "import": "list"}  # a list may come by hand or be pulled; other kinds keep their names
 MAX_HITS = 1000  # a list's count beyond this says no more
 MAX_REPORTERS = 1000  # names a source; its further ones count as one, so that nobody can make a subject weigh tons
 MORE = "(more)"
@@ -50,6 +52,8 @@ class ClaimsPart(Base):
     ) -> Source:
         with self.transaction() as connection:
             before = connection.execute(f"{SOURCES} WHERE name = ?", (name,)).fetchone()
+            if before is not None and OWNERS.get(before[2], before[2]) != OWNERS.get(kind, kind):
+                raise StoreError(f"{name!r} is the name of another source ({before[2]}); choose another name")
             connection.execute(
                 "INSERT INTO source (name, kind, trust, family, redistribute) VALUES (?, ?, ?, ?, ?) "
                 + (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -83,7 +84,9 @@ class KeepingPart(Base):
                 },
                 pk="id",
             )
-        return next(key for key in self.all_keys() if key.name == name)
+        made = self.key_by_digest(digest)
+        assert made is not None
+        return made
 
     def key_by_digest(self, digest: bytes) -> Key | None:
         rows = self.rows(f"{KEYS} WHERE digest = ?", digest)
@@ -149,6 +152,9 @@ class KeepingPart(Base):
             aside.unlink(missing_ok=True)
             with self.said(), closing(sqlite3.connect(aside)) as copy:
                 self.read(lambda reader: copy_pages(reader, copy))
+                # Once restored, it goes on from here: snapshots made of the original are no base for its deltas.
+                copy.execute("UPDATE meta SET value = ? WHERE key = 'identity'", (uuid.uuid4().hex,))
+                copy.commit()
             aside.rename(to)
         except OSError as error:
             raise StoreError(f"{to}: cannot be written ({error.strerror})") from error

@@ -33,6 +33,16 @@ class Parts(Protocol):
     @property
     def data_dir(self) -> Path: ...
 
+    @property
+    def trouble(self) -> str:
+        """Why what came in could not be decided last; empty: it could."""
+        ...
+
+    @property
+    def unpublished(self) -> Mapping[str, Exception]:
+        """Zones that could not be published last, and why."""
+        ...
+
     def gate(self) -> Gate:
         """The gate for partners' reports, as of now."""
         ...

@@ -38,6 +38,9 @@ class Readiness:
         try:
             facts = await asyncio.get_running_loop().run_in_executor(self.looker, self.book.facts)
             found = [f"zone {each.zone.name}: {without_path(each.trouble)}" for each in facts if each.trouble]
+            app = self.backend.app
+            found += [f"zone {name}: not published: {without_path(str(why))}" for name, why in app.unpublished.items()]
+            found += [f"settling: {without_path(app.trouble)}"] if app.trouble else []
             return found + await self.store_reasons()
         except StoreError as error:
             return [f"the store: {without_path(str(error))}"]

@@ -37,6 +37,8 @@ from .snapshot import Mapped, write
 
 __all__ = ["Published", "Publisher", "size_of", "zone_directory"]
 
+LOCK_SECONDS = 60
+LOCK_PAUSE = 0.02
 DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
 SMALL_ZONE = 1000  # listings; a smaller zone may lose as many as it likes
@@ -65,6 +67,7 @@ class Publisher:
         self.looked = -1  # journal number up to which nothing concerns this zone
         self.served: ServedZone | None = None
         self.pointer_stat: tuple[int, int] | None = None
+        self.refusal: tuple[int, PublishRefused] | None = None  # at which journal number, and why
 
     def publish(self, exempt: Exemptions, now: int, force: bool = False) -> Published | None:
         """Bring the snapshot up to the store; None where nothing changed. `force` builds the whole zone and passes
@@ -72,6 +75,8 @@ class Publisher:
         seq = self.store.change_seq() if exempt.seq is None else exempt.seq
         if seq == self.looked and not force and self.unmoved():
             return None
+        if self.refusal and self.refusal[0] == seq and not force and self.unmoved():
+            raise self.refusal[1]  # nothing has changed: building it again would end the same
         started = time.monotonic()
         with self.locked():
             served = self.current()
@@ -79,13 +84,19 @@ class Publisher:
             done = None
             if plan != NONE:
                 whole = plan == WHOLE or served is None
-                done = self.write(served, None if whole else changes, exempt, seq, now, force, started)
-        self.looked = seq
+                try:
+                    done = self.write(served, None if whole else changes, exempt, seq, now, force, started)
+                except PublishRefused as error:
+                    self.refusal = seq, error
+                    raise
+        self.looked, self.refusal = seq, None
         return done
 
     def plan(self, served: ServedZone | None, force: bool) -> tuple[str, list[Change]]:
         """Whether nothing, a delta or the whole zone is due."""
         if served is None or force or served.base.info["store"] != self.store.identity():
+            return WHOLE, []
+        if served.seq > self.store.change_seq():  # an older copy of the same store was put in its place
             return WHOLE, []
         if served.zone.model_dump() != self.zone.model_dump():
             return WHOLE, []
@@ -168,7 +179,7 @@ class Publisher:
         except OSError as error:
             raise SnapshotError(f"{self.directory}: cannot be written ({error.strerror})") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            wait_for(descriptor, self.zone.name)
             yield
         finally:
             os.close(descriptor)
@@ -223,6 +234,21 @@ class Publisher:
         for path in self.directory.iterdir():
             if path.suffix in (".base", ".delta") and path not in keep:
                 path.unlink(missing_ok=True)
+
+
+def wait_for(descriptor: int, zone: str) -> None:
+    """Take the lock of another publisher, which works for seconds; one that is stopped is not waited for."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise SnapshotError(
+                    f"zone {zone}: another process has been publishing for {LOCK_SECONDS} s; look for a stopped `dnsbl`"
+                ) from None
+        time.sleep(LOCK_PAUSE)
 
 
 def next_serial(before: int, now: int) -> int:

@@ -108,7 +108,7 @@ def test_metrics_count_queries_by_zone_type_and_rcode(served: Server) -> None:
 
     def grown() -> bool:
         now = counts()
-        return all(now.get(key, 0) - before.get(key, 0) == times for times, (_, _, key) in enumerate(kinds, 1))
+        return all(now.get(key, 0) - before.get(key, 0) >= times for times, (_, _, key) in enumerate(kinds, 1))
 
     until(grown, "the counters reach /metrics")
 
@@ -440,24 +440,24 @@ def flip(path: Path, at: int = -1) -> None:
     path.write_bytes(content)
 
 
-def publish_aside(server: Server, name: str = "ip") -> None:
-    """The pointer as a new file: whoever watches it looks again."""
+def point(server: Server, base: str, name: str = "ip") -> None:
+    """A pointer to another base, put in place as a publish does."""
     directory = server.data / "zones" / name
-    shutil.copy(directory / "current", directory / "current.new")
+    said = {"base": base, "delta": None, "serial": int(base.partition(".")[0])}
+    (directory / "current.new").write_text(json.dumps(said))
     (directory / "current.new").rename(directory / "current")
 
 
 def test_a_snapshot_with_a_flipped_bit_is_refused_and_the_last_good_one_served(server: Server) -> None:
     server.run("report", "46.0.0.9", "--category", "spam")
     until(lambda: server.listed("46.0.0.9"))
+    server.run("zone", "build", "ip", "--force")
     directory = server.data / "zones" / "ip"
-    named = json.loads((directory / "current").read_bytes())
-    good = directory / (named["delta"] or named["base"])
-    aside = directory / "aside"  # mapped is the old file, as after damage on the disk of a file that is cached
-    shutil.copy(good, aside)
-    flip(aside)
-    aside.rename(good)
-    publish_aside(server)
+    good = directory / json.loads((directory / "current").read_bytes())["base"]
+    bad = directory / f"{int(good.stem) + 1}.base"
+    shutil.copy(good, bad)
+    flip(bad)
+    point(server, bad.name)
     line = server.logged("altered, its checksum does not match")
     assert "zone ip" in line
     assert "is served on" in line
@@ -490,13 +490,10 @@ def test_a_pointer_to_a_file_that_is_missing(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         server.run("report", "46.0.0.9", "--category", "spam")
         until(lambda: server.listed("46.0.0.9"))
-        directory = server.data / "zones" / "ip"
-        for path in directory.glob("*.base"):
-            path.unlink()
-        publish_aside(server)
+        point(server, "7.base")
         assert "is served on" in server.logged("zone ip:")
         assert server.listed("46.0.0.9") == ["127.0.0.2"]
-    (directory / "current").write_text('{"base": "7.base", "delta": null, "serial": 7}')
+    point(server, "7.base")
     with Server(tmp_path, config=server.config) as again:
         assert again.listed("46.0.0.9") == ["127.0.0.2"], "built again from the store before it says that it is ready"
 
