@@ -116,16 +116,19 @@ def differences(
             continue
         subject = subjects[place]
         old = before.get(subject)
-        if old:
-            staying.add(subject)
         text = texts.get(codes) or texts.setdefault(codes, codes_text(zone, codes))
-        row = ListingRow(
-            subject, text, old.since if old else now, None if until == NEVER else until, None if due == NEVER else due
-        )
-        if row != old:
-            decision.written.append(row)
-            if old is None or old.codes != text:
-                decision.journal.append((subject, text))
+        leaves = None if until == NEVER else until
+        changes = None if due == NEVER else due
+        if old is None:
+            decision.written.append((subject, text, now, leaves, changes))
+            decision.journal.append((subject, text))
+            continue
+        staying.add(subject)
+        if old[1] != text:
+            decision.journal.append((subject, text))
+        elif old[3] == leaves and old[4] == changes:
+            continue
+        decision.written.append((subject, text, old[2], leaves, changes))
     decision.left = [subject for subject in before if subject not in staying]
     decision.journal += [(subject, "") for subject in decision.left]
     return decision

@@ -95,7 +95,7 @@ class Decision:
     """What a zone's listings become: rows to write, subjects that leave, and the journal of both: a subject whose
     codes changed with its new ones, "" for none. A mere new `until` is no change to those who ask."""
 
-    written: list[ListingRow] = field(default_factory=list)
+    written: list[tuple[bytes, str, int, int | None, int | None]] = field(default_factory=list)  # as `ListingRow`
     left: list[bytes] = field(default_factory=list)
     journal: list[tuple[bytes, str]] = field(default_factory=list)
 
