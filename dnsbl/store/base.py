@@ -17,6 +17,7 @@ from .schema import migrate
 __all__ = ["Base", "Connection"]
 
 BUSY_SECONDS = 60  # how long a writer waits for another process's transaction
+LOG_PAGES = 16_384  # 64 MB of log before pages go to the main file: a bulk change writes each of them once
 CACHE_KIB = 128 * 1024  # pages kept in memory by the writer: a bulk import stays in it
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Base:
             try:
                 self.writer.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 self.writer.execute("PRAGMA temp_store = MEMORY")
+                self.writer.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
                 migrate(self.writer, path)
             except BaseException:
                 self.writer.close()

@@ -149,8 +149,8 @@ class ListingsPart(Base):
         return [Change._make(row) for row in rows]
 
     def change_seq(self) -> int:
-        rows = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'listing_change'")
-        return rows[0][0] if rows else 0
+        seq: int = self.rows("SELECT coalesce(max(seq), 0) FROM listing_change")[0][0]
+        return seq
 
     def identity(self) -> str:
         value: str = self.rows("SELECT value FROM meta WHERE key = 'identity'")[0][0]

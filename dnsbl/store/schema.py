@@ -59,9 +59,10 @@ CREATE TABLE listing (
     PRIMARY KEY (zone, subject)
 ) WITHOUT ROWID;
 CREATE INDEX listing_due ON listing (due) WHERE due IS NOT NULL;
--- The audit trail of listings, and the journal that deltas are made from. No codes: it left.
+-- The audit trail of listings, and the journal that deltas are made from. No codes: it left. Numbers only rise, as
+-- long as the newest row is kept.
 CREATE TABLE listing_change (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, zone TEXT NOT NULL, subject BLOB NOT NULL,
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, zone TEXT NOT NULL, subject BLOB NOT NULL,
     codes TEXT NOT NULL
 );
 
