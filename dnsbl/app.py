@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import orjson
 
-from . import clock
+from . import clock, documents
 from .config import RESERVED, FeedDef, Settings, ZoneDef
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
 from .files import replacing
@@ -30,10 +30,10 @@ from .intake.health import Limits
 from .intake.lists import ListTerms, apply
 from .intake.reports import Intake, counted, looks_like_reports, open_stream, read_reports
 from .model import Report
-from .reputation.explain import ZoneView, explain
+from .reputation.explain import explain
 from .reputation.sweep import ExemptionCache, sweep
 from .special import refused
-from .store import Exemption, FeedState, Key, Source, SqliteStore, open_store
+from .store import Exemption, FeedState, Source, SqliteStore, open_store
 from .subjects import kind, listing_key, parse, text
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
@@ -372,56 +372,16 @@ class App:
         return {
             "subject": text(key),
             "kind": kind(key),
-            "zones": [self.zone_json(view, key) for view in views],
-            "exemptions": [exemption_json(e) for e in exempt.why(key)],
-        }
-
-    def zone_json(self, view: ZoneView, subject: bytes) -> dict[str, Any]:
-        codes = view.codes
-        texts = {code.code: code.text for code in view.zone.codes}
-        untils = [row.until for row in view.listings]
-        return {
-            "zone": view.zone.name,
-            "origin": view.zone.origin,
-            "listed": bool(codes),
-            "codes": codes,
-            "text": [fill(texts[code], text(subject)) for code in codes if texts[code]],
-            "score": round(view.score, 2),
-            "since": clock.rfc3339(min((row.since for row in view.listings), default=None)) if codes else None,
-            "until": clock.rfc3339(None if None in untils else max((u for u in untils if u), default=None))
-            if codes
-            else None,
-            "listings": [text(row.subject) for row in view.listings],
-            "breakdown": [
-                {
-                    "source": line.source,
-                    "category": line.category,
-                    "hits": line.hits,
-                    "reporters": line.reporters,
-                    "first_seen": clock.rfc3339(line.first_seen),
-                    "last_seen": clock.rfc3339(line.last_seen),
-                    "held": line.held,
-                    "weight": round(line.weight, 4),
-                    "subject": text(line.subject),
-                }
-                for line in view.lines
-            ],
-            "dns": self.dns_codes(view.zone.name, subject),
+            "zones": [documents.zone(view, key, self.dns_codes(view.zone.name, key)) for view in views],
+            "exemptions": [documents.exemption(e) for e in exempt.why(key)],
         }
 
     def dns_codes(self, zone: str, subject: bytes) -> list[str] | None:
-        """What the published zone answers for a subject now (for a network: its first address); None: not published."""
+        """What the published zone answers for a subject now; None: it is not published."""
         try:
-            served = self.served(zone)
+            return documents.answered(self.served(zone), subject)
         except SnapshotError:
             return None
-        if kind(subject) == "domain":
-            answer = max(served.lookup_name(subject[1:].split(b".")), 0)
-        elif subject[:1] == b"4":
-            answer = served.lookup4(int.from_bytes(subject[1:5], "big"))
-        else:
-            answer = served.lookup6(int.from_bytes(subject[1:17], "big"))
-        return [served.zone.codes[code].code for code in served.answers[answer]]
 
     def unprotected(self) -> int:
         """Warning lists that are on and were never fetched: whom they name is not exempt yet."""
@@ -474,7 +434,7 @@ class App:
 
     def exemption_rows(self, everything: bool) -> list[dict[str, Any]]:
         """The allow-list; with `everything` warning lists and removals too."""
-        return [exemption_json(e) for e in self.store.exemptions() if everything or e.origin == OPERATOR]
+        return [documents.exemption(e) for e in self.store.exemptions() if everything or e.origin == OPERATOR]
 
     # keys
 
@@ -484,21 +444,11 @@ class App:
             self.store, name, trust, scopes, now, now + lifetime if lifetime is not None else None
         )
         self.store.audit(now, OPERATOR, "key create", name, " ".join(scopes))
-        return {**self.key_json(key), "secret": secret}
+        return {**documents.key(key, trust), "secret": secret}
 
     def key_rows(self) -> list[dict[str, Any]]:
-        return [self.key_json(key) for key in self.store.all_keys()]
-
-    def key_json(self, key: Key) -> dict[str, Any]:
-        return {
-            "name": key.name,
-            "scopes": key.scopes,
-            "trust": self.store.sources()[key.source].trust,
-            "created": clock.rfc3339(key.created),
-            "expires": clock.rfc3339(key.expires),
-            "last_used": clock.rfc3339(key.last_used),
-            "revoked": clock.rfc3339(key.revoked),
-        }
+        sources = self.store.sources()
+        return [documents.key(key, sources[key.source].trust) for key in self.store.all_keys()]
 
     def revoke_key(self, name: str) -> None:
         if not self.store.revoke_key(name, clock.now()):
@@ -508,32 +458,8 @@ class App:
     def feed_status(self) -> list[dict[str, Any]]:
         """Every feed that is declared, and every list that was imported, with its health."""
         states = self.store.feed_states()
-        rows = []
-        for name in sorted({*self.feeds, *states}):
-            feed, state = self.feeds.get(name), states.get(name) or FeedState(name)
-            off = feed is not None and not feed.enabled
-            rows.append(
-                {
-                    "name": name,
-                    "kind": "feed" if feed else "import",
-                    "enabled": not off,
-                    "state": "off" if off else state.state,
-                    "reason": feed.why_off if feed and off else state.reason,
-                    "entries": state.entries,
-                    "checked_at": clock.rfc3339(state.checked_at),
-                    "good_at": clock.rfc3339(state.good_at),
-                    "changed_at": clock.rfc3339(state.changed_at),
-                    "failures": state.failures,
-                    "rejected": state.rejected,
-                    "unmapped": state.unmapped,
-                    "url": feed.url if feed else None,
-                    "category": feed.category if feed else None,
-                    "trust": feed.trust if feed else None,
-                    "licence": feed.licence if feed else None,
-                    "redistribute": feed.redistribute if feed else None,
-                }
-            )
-        return rows
+        names = sorted({*self.feeds, *states})
+        return [documents.feed(name, self.feeds.get(name), states.get(name) or FeedState(name)) for name in names]
 
     def rebuild(self, progress: Progress = quiet) -> None:
         """Derived tables from the primary ones: evidence from reports, listings from that, snapshots from listings."""
@@ -550,22 +476,6 @@ def parsed(subject: str) -> bytes:
         return parse(subject)
     except SubjectError as error:
         raise SubjectError(f"{subject[:100]!r}: {error}") from None
-
-
-def exemption_json(exemption: Exemption) -> dict[str, Any]:
-    return {
-        "subject": text(exemption.subject),
-        "reason": exemption.reason,
-        "origin": exemption.origin,
-        "zone": exemption.zone or None,
-        "since": clock.rfc3339(exemption.since or None),
-        "until": clock.rfc3339(exemption.until),
-    }
-
-
-def fill(template: str, subject: str) -> str:
-    """A zone's text with `$` as the subject and `$$` as a dollar."""
-    return "$".join(part.replace("$", subject) for part in template.split("$$"))
 
 
 def read_all(stream: IO[bytes]) -> bytes:

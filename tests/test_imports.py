@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"store"},
     {"intake", "reputation"},
     {"zones"},
-    {"dns", "web"},
+    {"dns", "web", "documents"},
     {"app"},
     {"back", "front", "screens"},
     {"serving"},

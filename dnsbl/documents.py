@@ -1,0 +1,115 @@
+"""What is said of subjects, feeds, keys and exemptions, as the JSON that the verbs print and the API sends (design.md
+section 5). Pure: rows in, documents out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import clock
+from .config import FeedDef
+from .reputation.explain import ZoneView
+from .store import Exemption, FeedState, Key
+from .subjects import kind, text
+from .zones.served import ServedZone
+
+__all__ = ["answered", "exemption", "feed", "key", "zone"]
+
+
+def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any]:
+    """A subject in one zone. `dns`: what the published zone answers; None: it is not published."""
+    codes = view.codes
+    texts = {code.code: code.text for code in view.zone.codes}
+    untils = [row.until for row in view.listings]
+    return {
+        "zone": view.zone.name,
+        "origin": view.zone.origin,
+        "listed": bool(codes),
+        "codes": codes,
+        "text": [fill(texts[code], text(subject)) for code in codes if texts[code]],
+        "score": round(view.score, 2),
+        "since": clock.rfc3339(min((row.since for row in view.listings), default=None)) if codes else None,
+        "until": clock.rfc3339(None if None in untils else max((u for u in untils if u), default=None))
+        if codes
+        else None,
+        "listings": [text(row.subject) for row in view.listings],
+        "breakdown": [
+            {
+                "source": line.source,
+                "category": line.category,
+                "hits": line.hits,
+                "reporters": line.reporters,
+                "first_seen": clock.rfc3339(line.first_seen),
+                "last_seen": clock.rfc3339(line.last_seen),
+                "held": line.held,
+                "weight": round(line.weight, 4),
+                "subject": text(line.subject),
+            }
+            for line in view.lines
+        ],
+        "dns": dns,
+    }
+
+
+def answered(served: ServedZone, subject: bytes) -> list[str]:
+    """The codes that a published zone answers for a subject; for a network, for its first address."""
+    if kind(subject) == "domain":
+        answer = max(served.lookup_name(subject[1:].split(b".")), 0)
+    elif subject[:1] == b"4":
+        answer = served.lookup4(int.from_bytes(subject[1:5], "big"))
+    else:
+        answer = served.lookup6(int.from_bytes(subject[1:17], "big"))
+    return [served.zone.codes[code].code for code in served.answers[answer]]
+
+
+def feed(name: str, declared: FeedDef | None, state: FeedState) -> dict[str, Any]:
+    """A declared feed or an imported list, with its health."""
+    off = declared is not None and not declared.enabled
+    return {
+        "name": name,
+        "kind": "feed" if declared else "import",
+        "enabled": not off,
+        "state": "off" if off else state.state,
+        "reason": declared.why_off if declared and off else state.reason,
+        "entries": state.entries,
+        "checked_at": clock.rfc3339(state.checked_at),
+        "good_at": clock.rfc3339(state.good_at),
+        "changed_at": clock.rfc3339(state.changed_at),
+        "failures": state.failures,
+        "rejected": state.rejected,
+        "unmapped": state.unmapped,
+        "url": declared.url if declared else None,
+        "category": declared.category if declared else None,
+        "trust": declared.trust if declared else None,
+        "licence": declared.licence if declared else None,
+        "redistribute": declared.redistribute if declared else None,
+    }
+
+
+def key(key: Key, trust: float) -> dict[str, Any]:
+    """An API key, without its secret."""
+    return {
+        "name": key.name,
+        "scopes": key.scopes,
+        "trust": trust,
+        "created": clock.rfc3339(key.created),
+        "expires": clock.rfc3339(key.expires),
+        "last_used": clock.rfc3339(key.last_used),
+        "revoked": clock.rfc3339(key.revoked),
+    }
+
+
+def exemption(found: Exemption) -> dict[str, Any]:
+    """Who may not be listed, why and until when."""
+    return {
+        "subject": text(found.subject),
+        "reason": found.reason,
+        "origin": found.origin,
+        "zone": found.zone or None,
+        "since": clock.rfc3339(found.since or None),
+        "until": clock.rfc3339(found.until),
+    }
+
+
+def fill(template: str, subject: str) -> str:
+    """A zone's text with `$` as the subject and `$$` as a dollar."""
+    return "$".join(part.replace("$", subject) for part in template.split("$$"))
