@@ -12,7 +12,7 @@ from ..store.contract import Evidence, ListingRow, Source, Store
 from ..subjects import ancestors, kind, listing_key
 from .exemptions import Exemptions
 from .score import Claims, Weighing, decide
-from .sweep import forgive
+from .sweep import unforgiven
 
 __all__ = ["Line", "ZoneView", "explain"]
 
@@ -82,7 +82,8 @@ def weigh(
     if not ours:
         return [], 0.0
     claims = Claims.of(ours)
-    weights = weighing.weight(claims, np.full(len(ours), now))
+    counts = unforgiven(claims, exempt, zone.name, chain)  # what a removal forgave is shown, and weighs nothing
+    weights = np.where(counts, weighing.weight(claims, np.full(len(ours), now)), 0.0)
     lines: dict[tuple[int, int, int], Line] = {}
     for row, weight in zip(ours, weights.tolist(), strict=True):
         key = (row.place, row.source, row.category)
@@ -105,7 +106,6 @@ def weigh(
         line.last_seen = max(line.last_seen, row.last_seen)
         line.held = line.held or bool(row.held)
         line.weight += weight
-    counted = forgive(claims, exempt, zone.name, chain)
-    decided = decide(counted, weighing, np.zeros(len(chain), dtype=np.bool_), now)
+    decided = decide(claims.where(counts), weighing, np.zeros(len(chain), dtype=np.bool_), now)
     score = float(decided.score.max()) if len(decided.score) else 0.0
     return sorted(lines.values(), key=lambda line: -line.weight), score

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ..config import ZoneDef
 from ..store.contract import Evidence, Row, Source
 
-__all__ = ["Claims", "Decided", "Weighing", "decide"]
+__all__ = ["Bools", "Claims", "Decided", "Weighing", "decide"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

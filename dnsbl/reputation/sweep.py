@@ -11,7 +11,7 @@ from ..config import ZoneDef
 from ..store.contract import Decision, ListingRow, Store
 from ..subjects import kind
 from .exemptions import Exemptions
-from .score import NEVER, Claims, Decided, Weighing, decide
+from .score import NEVER, Bools, Claims, Decided, Weighing, decide
 
 __all__ = ["ExemptionCache", "sweep"]
 
@@ -88,10 +88,13 @@ def settle(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subje
 
 def forgive(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[bytes]) -> Claims:
     """Without what was claimed before a removal; what a list still carries is claimed now."""
-    if not exempt.removals:
-        return claims
+    return claims.where(unforgiven(claims, exempt, zone, subjects)) if exempt.removals else claims
+
+
+def unforgiven(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[bytes]) -> Bools:
+    """Which claims still count."""
     until = np.fromiter((exempt.forgiven(s, zone) for s in subjects), dtype=np.int64, count=len(subjects))
-    return claims.where(claims.held | (claims.since > until[claims.place]))
+    return claims.held | (claims.since > until[claims.place])
 
 
 def differences(

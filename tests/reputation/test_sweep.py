@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dnsbl.config import ZoneDef
 from dnsbl.model import Report
 from dnsbl.reputation import sweep as sweeping
+from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.reputation.explain import explain
 from dnsbl.reputation.sweep import ExemptionCache, sweep
 from dnsbl.store import Exemption, ListingRow, SqliteStore
@@ -473,3 +474,19 @@ AnyOrder.TestCase.settings = settings(
     max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_what_a_removal_forgave_weighs_nothing_in_the_breakdown(tmp_path: Path) -> None:
+    """Score 0 beside a weight of 1 would explain nothing: the numbers of a breakdown make the score."""
+    store = SqliteStore(tmp_path / "store.sqlite")
+    source = store.source("s", "partner", trust=0.9)
+    subject = parse("46.0.0.1")
+    store.take_reports(source.id, [Report(subject, "spam", START)])
+    removal = Exemption(subject, "x", "removal", "ip", START + 5, START + 6)
+    zones = {"ip": zone("ip")}
+    (before,) = explain(store, zones, Exemptions([], START), subject, START)
+    (after,) = explain(store, zones, Exemptions([removal], START + 10), subject, START + 10)
+    assert before.score > 60
+    assert before.lines[0].weight == 1
+    assert after.score == after.lines[0].weight == 0
+    store.close()
