@@ -1,7 +1,8 @@
 """The store: what was claimed (reports, feed entries, exemptions, removals) and what follows from it.
 
-Primary, never made again:   source report entry exemption removal listing_change key feed audit
-Derived, `store rebuild`:    evidence (reports folded), listing (evidence decided)
+Primary, never made again:   source reporter category report entry exemption (removals are exemptions with an end)
+                             listing_change key feed idempotency audit meta
+Derived, `store rebuild`:    evidence (reports folded), listing (evidence decided; `since` is kept)
 Queue:                       touched (subjects whose listings may have changed)
 
 `contract` says what any store must do and is held by a conformance suite; `sqlite` is the one we have.

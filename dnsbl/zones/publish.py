@@ -1,4 +1,4 @@
-"""Publish: build aside, check, sync, rename, swap the pointer. One publisher a zone at a time, in any process.
+"""Publish: build a new file, sync, check, swap the pointer. One publisher a zone at a time, in any process.
 
     data_dir/zones/NAME/SERIAL.base, SERIAL.delta   snapshot files
     data_dir/zones/NAME/current                     the pointer: which of them are in use

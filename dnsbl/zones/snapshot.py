@@ -57,7 +57,7 @@ MAX_ANSWERS = 0xFFF0
 
 
 def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
-    """Write a snapshot aside and sync it; the caller renames. Returns its size in bytes. Raises SnapshotError."""
+    """Write a snapshot under its own serial and sync it; nobody reads it until a pointer names it. Returns its bytes. Raises SnapshotError."""
     sections = {"meta": np.frombuffer(orjson.dumps(dict(meta)), dtype=np.uint8), **arrays}
     table = bytearray()
     blobs: list[bytes] = []
