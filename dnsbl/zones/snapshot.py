@@ -57,7 +57,8 @@ MAX_ANSWERS = 0xFFF0
 
 
 def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
-    """Write a snapshot under its own serial and sync it; nobody reads it until a pointer names it. Returns its bytes. Raises SnapshotError."""
+    """Write a snapshot under a name of its own and sync it; nobody reads it until a pointer names it. Returns its size
+    in bytes. Raises SnapshotError."""
     sections = {"meta": np.frombuffer(orjson.dumps(dict(meta)), dtype=np.uint8), **arrays}
     table = bytearray()
     blobs: list[bytes] = []
