@@ -19,7 +19,6 @@ import orjson
 
 from . import __version__, clock, config, screens
 from .errors import ConfigError, DnsblError, IntakeError, Quarantined
-from .model import CATEGORIES
 
 __all__ = ["main"]
 
@@ -111,19 +110,6 @@ def emit(as_json: bool, value: Any, show: Callable[[Any], None]) -> None:
         show(value)
 
 
-def need_category(word: str) -> None:
-    if word not in CATEGORIES:
-        raise click.UsageError(f"no category {word!r}; there are {', '.join(CATEGORIES)}")
-
-
-def seconds(period: str | None) -> int | None:
-    """The time of a `--for` option."""
-    try:
-        return None if period is None else clock.duration(period)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
 # serving
 
 
@@ -161,7 +147,10 @@ def check(subject: str, as_json: bool) -> None:
 @as_json
 def report(subject: str, category: str, source: str, as_json: bool) -> None:
     """Report SUBJECT by hand; zones that take the category list it at once."""
-    need_category(category)
+    from .model import CATEGORIES
+
+    if category not in CATEGORIES:
+        raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
     with opened() as app:
         made = app.report(subject, category, source)
         emit(as_json, app.check(subject), lambda value: screens.show_reported(value, made.category))
@@ -201,8 +190,10 @@ def import_(
 ) -> None:
     """Take FILE (or - for standard input): a list, which becomes the source's whole content, or reports."""
     from .intake.reports import parse_map
+    from .model import CATEGORIES
 
-    need_category(category)
+    if category not in CATEGORIES:
+        raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
     with opened() as app, screens.progress() as progress:
         try:
             result = app.import_file(file, source, format, category, trust, parse_map(pairs), accept, progress)
@@ -366,8 +357,10 @@ def allow() -> None:
 @as_json
 def allow_add(subject: str, reason: str, period: str | None, zone: str, as_json: bool) -> None:
     """Exempt SUBJECT and everything in it; what is listed of it leaves."""
-    lifetime = seconds(period)
-    until = None if lifetime is None else clock.now() + lifetime
+    try:
+        until = clock.now() + clock.duration(period) if period is not None else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     with opened() as app:
         if zone:
             app.zone(zone)
@@ -410,7 +403,10 @@ def key() -> None:
 @as_json
 def key_create(name: str, trust: float, scopes: tuple[str, ...], period: str | None, as_json: bool) -> None:
     """Make a key for partner NAME. The secret is shown once."""
-    lifetime = seconds(period)
+    try:
+        lifetime = clock.duration(period) if period is not None else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     with opened() as app:
         emit(as_json, app.create_key(name, trust, list(scopes), lifetime), screens.show_key)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 from dnslib import AAAA, NS, QTYPE, RD, RR, SOA, TXT, A, DNSBuffer, DNSLabel, DNSQuestion, DNSRecord
 
-from .. import config
 from ..config import ZoneDef
 from .message import Qclass, Qtype
 
@@ -50,8 +49,13 @@ def txt_record(text: bytes, ttl: int, rclass: int = Qclass.IN) -> bytes:
 
 
 def template(text: str) -> tuple[bytes, ...]:
-    """`config.template` in the bytes that go on the wire."""
-    return tuple(piece.encode("utf-8") for piece in config.template(text))
+    """A text cut where the subject goes: `$`. `$$` is a dollar."""
+    pieces = [""]
+    for number, part in enumerate(text.split("$$")):
+        first, *rest = part.split("$")
+        pieces[-1] += ("$" if number else "") + first
+        pieces += rest
+    return tuple(piece.encode("utf-8") for piece in pieces)
 
 
 def fill(pieces: Sequence[bytes], subject: bytes) -> bytes:

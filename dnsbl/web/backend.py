@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,14 +12,22 @@ from ..intake.gate import Gate
 from ..store.contract import Store
 from ..zones.served import ServedZone
 
-__all__ = ["Backend", "Parts"]
+__all__ = ["Backend", "Parts", "WebStore"]
+
+
+class WebStore(Store, Protocol):
+    """A store whose calls can be made one change: the reports of many requests share one."""
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """One change; calls of the store inside are part of it."""
+        ...
 
 
 class Parts(Protocol):
     """The store, the zones, and what is asked of them. Every method may be called from any thread."""
 
     @property
-    def store(self) -> Store: ...
+    def store(self) -> WebStore: ...
     @property
     def zones(self) -> Mapping[str, ZoneDef]: ...
     @property

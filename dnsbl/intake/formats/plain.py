@@ -56,18 +56,13 @@ def parse_plain(data: bytes, options: FormatOptions) -> Parsed:
     return parsed
 
 
-def content(parsed: Parsed, number: int, line: bytes) -> str:
-    """What a line holds beside its comment; nothing of one that is too long, which is rejected."""
+def plain_line(parsed: Parsed, number: int, line: bytes, options: FormatOptions) -> None:
+    """One line of a plain list with nothing taken for granted."""
     line = line.strip()
     if len(line) > MAX_LINE:
         parsed.reject(number, f"line longer than {MAX_LINE} bytes")
-        return ""
-    return uncomment(line.decode("utf-8", "replace"))
-
-
-def plain_line(parsed: Parsed, number: int, line: bytes, options: FormatOptions) -> None:
-    """One line of a plain list with nothing taken for granted."""
-    text = content(parsed, number, line)
+        return
+    text = uncomment(line.decode("utf-8", "replace"))
     if not text:
         return
     try:
@@ -101,7 +96,11 @@ def parse_counted(data: bytes, options: FormatOptions) -> Parsed:
 
 def counted_line(parsed: Parsed, number: int, line: bytes, options: FormatOptions) -> None:
     """One line of a counted list with nothing taken for granted."""
-    text = content(parsed, number, line)
+    line = line.strip()
+    if len(line) > MAX_LINE:
+        parsed.reject(number, f"line longer than {MAX_LINE} bytes")
+        return
+    text = uncomment(line.decode("utf-8", "replace"))
     if not text:
         return
     address, _, count = text.replace("\t", " ").partition(" ")
