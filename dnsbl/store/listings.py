@@ -31,17 +31,14 @@ class ListingsPart(Base):
         """Touch everything at, above or inside a subject: an exemption for it has come or gone."""
         low, high = inside(subject)
         with self.transaction() as connection:
-            for table in ("evidence", "entry"):
+            for table in ("evidence", "entry", "listing"):
                 connection.execute(
                     f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table} "
-                    "WHERE subject >= ? AND subject < ?",
+                    "WHERE subject >= ? AND subject < ?"
+                    if table != "listing"
+                    else "INSERT OR IGNORE INTO touched SELECT subject FROM listing "
+                    "WHERE zone IN (SELECT DISTINCT zone FROM listing) AND subject >= ? AND subject < ?",
                     (low, high),
-                )
-            for zone in self.zones_listed():
-                connection.execute(
-                    "INSERT OR IGNORE INTO touched SELECT subject FROM listing "
-                    "WHERE zone = ? AND subject >= ? AND subject < ?",
-                    (zone, low, high),
                 )
             connection.executemany(TOUCH, ((above,) for above in ancestors(subject)))
 
