@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .clock import duration
 from .errors import ConfigError
@@ -66,6 +76,16 @@ def listen_text(text: str) -> str:
 Listen = Annotated[str, BeforeValidator(listen_text)]
 
 
+def cookie_secret(secret: SecretStr) -> SecretStr:
+    """The key of SipHash-2-4 (RFC 9018 section 4.4). What is wrong with it is said without showing it."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{32}", secret.get_secret_value()):
+        raise ValueError("a cookie secret is 32 hex digits; openssl rand -hex 16 makes one")
+    return secret
+
+
+CookieSecret = Annotated[SecretStr, AfterValidator(cookie_secret)]
+
+
 class StoreConfig(Model):
     url: str = "sqlite"
 
@@ -86,6 +106,15 @@ class DnsConfig(Model):
     nsid: str = ""  # RFC 5001: sent to those who ask; empty sends none
     version: str = "dnsbl"  # CH TXT version.bind; empty refuses
     udp_size: int = Field(default=1232, ge=512, le=4096)
+    cookie_secrets: list[CookieSecret] = Field(default=[], max_length=4)  # the first makes cookies; none: one per start
+    threads: int = Field(default=0, ge=0, le=64)  # native path: UDP threads; 0: one for each processor
+    query_log: Path | None = None  # none: queries are not logged
+    query_log_rate: int = Field(default=100, ge=1, le=10_000)  # records a second
+
+    @field_validator("query_log", mode="before")
+    @classmethod
+    def off(cls, path: object) -> object:
+        return None if path == "" else path  # empty is off, as it is elsewhere here, and not the file's own directory
 
 
 class WebConfig(Model):
@@ -360,7 +389,13 @@ def load(explicit: Path | None = None) -> Settings:
     config = config or Config.model_validate(
         {key: d for key in DIRECTORIES if isinstance(d := (said or {}).get(key), str)}
     )
-    config = config.model_copy(update={"data_dir": base / config.data_dir, "store": placed(config.store, base)})
+    config = config.model_copy(
+        update={
+            "data_dir": base / config.data_dir,
+            "store": placed(config.store, base),
+            "dns": placed_log(config.dns, base),
+        }
+    )
     zones = read_directory(base, config.zones_dir, "zones", ZoneDef, mistakes)
     feeds = read_directory(base, config.feeds_dir, "feeds", FeedDef, mistakes)
     mistakes += clashes(zones.values())
@@ -373,6 +408,10 @@ def placed(store: StoreConfig, base: Path) -> StoreConfig:
     """The store with its file's path relative to the configuration file, as every path is."""
     head, scheme, path = store.url.partition("sqlite:///")
     return StoreConfig(url=f"{scheme}{base / path}") if scheme and not head else store
+
+
+def placed_log(dns: DnsConfig, base: Path) -> DnsConfig:
+    return dns.model_copy(update={"query_log": base / dns.query_log}) if dns.query_log else dns
 
 
 def read_directory(base: Path, configured: Path | None, what: str, model: type[M], mistakes: list[str]) -> dict[str, M]:

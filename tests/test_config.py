@@ -26,6 +26,7 @@ format = "plain"
 category = "spam"
 licence = "CC0-1.0"
 """
+SECRET = "e5e973e5a6b2a43f48e7dc849e37bfcf"  # of RFC 9018 appendix A
 
 
 class Home:
@@ -137,6 +138,10 @@ def test_everything_can_be_said(home: Home) -> None:
         listen = ["127.0.0.1:5300", "[::1]:5300"]
         native = "off"
         transfer = ["10.0.0.0/8", "2001:db8::/32"]
+        cookie_secrets = ["00112233445566778899aabbccddeeff", "FFEEDDCCBBAA99887766554433221100"]
+        threads = 4
+        query_log = "log/queries"
+        query_log_rate = 10000
         [web]
         listen = "127.0.0.1:8053"
         public_url = "https://bl.example"
@@ -150,9 +155,70 @@ def test_everything_can_be_said(home: Home) -> None:
     config = home.load().config
     assert config.trap.addresses[0].class_ == "pristine"
     assert str(config.dns.transfer[1]) == "2001:db8::/32"
+    assert config.dns.query_log == home.path / "log/queries"
+    assert (config.dns.threads, config.dns.query_log_rate, len(config.dns.cookie_secrets)) == (4, 10_000, 2)
+
+
+def test_the_query_log_is_off_unless_it_is_said_where(home: Home) -> None:
+    assert home.load().config.dns.query_log is None
+    dns(home, 'query_log = ""')
+    assert home.load().config.dns.query_log is None
+    dns(home, 'query_log = "/var/log/dnsbl/queries"')
+    assert home.load().config.dns.query_log == Path("/var/log/dnsbl/queries")
+
+
+def test_cookie_secrets_are_never_shown(home: Home) -> None:
+    dns(home, f'cookie_secrets = ["{SECRET}"]')
+    settings = home.load()
+    assert settings.config.dns.cookie_secrets[0].get_secret_value() == SECRET
+    for shown in (repr(settings), str(settings.config.dns), settings.model_dump_json(), str(settings.model_dump())):
+        assert "cookie_secrets" in shown
+        assert SECRET not in shown
+
+
+def dns(home: Home, line: str) -> None:
+    home.write("dnsbl.toml", f'zones_dir = "zones"\nfeeds_dir = "feeds"\n[dns]\n{line}\n')
 
 
 # mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (f'cookie_secrets = ["{SECRET}0"]', "dns.cookie_secrets.0: a cookie secret is 32 hex digits"),
+        (f'cookie_secrets = ["{SECRET[:-1]}g"]', "dns.cookie_secrets.0: a cookie secret is 32 hex digits"),
+        (f'cookie_secrets = ["{SECRET}", " {SECRET[1:]}"]', "dns.cookie_secrets.1: a cookie secret is 32 hex digits"),
+        (f'cookie_secrets = "{SECRET}"', "dns.cookie_secrets: Input should be a valid list"),
+        (f"cookie_secrets = [0x{SECRET[:12]}]", "dns.cookie_secrets.0: Input should be a valid string"),
+        (f'cookie_secrets = [["{SECRET}"]]', "dns.cookie_secrets.0: Input should be a valid string"),
+        (f"cookie_secrets = {[SECRET] * 5}", "dns.cookie_secrets: List should have at most 4 items"),
+        (f'cookie_secret = "{SECRET}"', "dns.cookie_secret: no such setting"),
+        (f'cookie_secrets = ["{SECRET}]', "not TOML"), (f"cookie_secrets = [{SECRET}]", "not TOML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_cookie_secret_does_not_show_it(home: Home, line: str, what: str) -> None:
+    dns(home, line)
+    (mistake,) = home.mistakes()
+    assert what in mistake
+    assert SECRET[:12] not in mistake and str(int(SECRET[:12], 16)) not in mistake
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "threads = -1",
+        "threads = 65",
+        "query_log = 5",
+        "query_log = false",
+        "query_log_rate = 0",
+        "query_log_rate = 10001",
+    ],
+)
+def test_a_dns_setting_out_of_range_is_a_mistake(home: Home, line: str) -> None:
+    dns(home, line)
+    (mistake,) = home.mistakes()
+    assert f"dns.{line.split(' ')[0]}: " in mistake
 
 
 def test_all_mistakes_of_all_files_come_at_once(home: Home) -> None:

@@ -5,6 +5,7 @@ How a packet goes through:
     udp, tcp  sockets: bytes in, bytes out, limits for strangers
     message   untrusted bytes become a query or an error; a reply becomes bytes
     answer    the ladder from query to reply
+    cookies   server cookies, made and checked
     served    what a name of a zone stands for
     records   a zone's records, packed once by dnslib
 

@@ -1,16 +1,18 @@
-"""Queries in, replies out: what an authoritative server for blocklists says, without I/O and without a clock.
+"""Queries in, replies out: what an authoritative server for blocklists says, without I/O; only cookies need a clock.
 
-A query goes down a ladder of early returns: broken, not supported, another class, not our zone, a transfer, the origin,
-a name below it. Each rung is a method that says which rule it keeps.
+A query goes down a ladder of early returns: broken, not supported, only a cookie, another class, not our zone,
+a transfer, the origin, a name below it. Each rung is a method that says which rule it keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 from ..config import DnsConfig
 from ..zones.view import EMPTY, NOTHING, ZoneView
 from . import message, records
+from .cookies import Cookies, packed_address, secrets_of
 from .counters import Counters
 from .message import Ede, Qclass, Qtype, Query, Rcode, Transport
 from .served import Served
@@ -44,9 +46,11 @@ class Answerer:
     """Answers from a set of zones that can be replaced at any time: a query sees the old set or the new one."""
 
     def __init__(
-        self, zones: Mapping[str, ZoneView] | Iterable[ZoneView], settings: DnsConfig, counters: Counters | None = None
-    ) -> None:
+        self, zones: Mapping[str, ZoneView] | Iterable[ZoneView], settings: DnsConfig,
+        counters: Counters | None = None, clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         self.counters = counters if counters is not None else Counters()
+        self.cookies = Cookies(secrets_of(settings), clock)
         self.udp_size = settings.udp_size
         self.version = settings.version.encode("utf-8")
         self.identity = settings.nsid.encode("utf-8")[:MAX_IDENTITY]
@@ -57,8 +61,9 @@ class Answerer:
         """Answer from these zones, and only these, from the next query on."""
         self.zones = Zones(zones.values() if isinstance(zones, Mapping) else zones)
 
-    def reply(self, wire: bytes, transport: Transport) -> bytes | None:
-        """The reply to one message, or None for silence."""
+    def reply(self, wire: bytes, transport: Transport, client: str = "") -> bytes | None:
+        """The reply to one message, or None for silence. `client` is the address it came from, as the socket gives it;
+        who cannot be told from another gets no cookie."""
         query = message.parse(wire)
         if query is None:
             if len(wire) < message.HEADER_SIZE:
@@ -66,10 +71,26 @@ class Answerer:
             else:
                 self.counters.silent += 1
             return None
+        if query.cookie:
+            self.check_cookie(query, client)
         limit = message.MAX_TCP if transport == "tcp" else message.udp_limit(query, self.udp_size)
         zone, reply = self.answer(query, limit)
         self.count(query, zone, reply, transport)
         return reply
+
+    def check_cookie(self, query: Query, client: str) -> None:
+        """Put the reply's cookie in the place of the query's. A bad one is as good as none (RFC 7873 section 5.2.4),
+        unless it is all that was asked about (section 5.4)."""
+        address = packed_address(client)
+        if address:
+            standing, query.cookie = self.cookies.answer(query.cookie, address)
+            self.counters.cookie(standing)
+            alone = Rcode.BADCOOKIE if standing == "invalid" else Rcode.NOERROR
+        else:  # as if no cookie had been sent
+            query.cookie = b""
+            alone = Rcode.FORMERR
+        if not query.question and not query.rcode:
+            query.rcode = alone
 
     def count(self, query: Query, zone: Served | None, reply: bytes, transport: Transport) -> None:
         rcode = query.rcode or reply[3] & 0xF
@@ -83,6 +104,8 @@ class Answerer:
         """The ladder: the zone a query fell into, if any, and the reply."""
         if query.rcode:
             return None, self.error(query, query.rcode, limit, WHY.get(Rcode(query.rcode)))
+        if not query.question:  # RFC 7873 section 5.4: the cookie is all that is wanted
+            return None, self.error(query, Rcode.NOERROR, limit)
         if query.qtype == Qtype.OPT:  # RFC 6891 section 6.1.1: no data anywhere, so nothing to ask for
             return None, self.error(query, Rcode.FORMERR, limit)
         if query.qclass == Qclass.CH:
@@ -144,13 +167,16 @@ class Answerer:
         return message.build(query, rcode, limit, self.opt(query, rcode, why))
 
     def opt(self, query: Query, rcode: int = 0, why: Ede | None = None) -> bytes:
-        """OPT where the query had it (RFC 6891 section 6.1.1); the identity for who asks (RFC 5001 section 2.2)."""
+        """OPT where the query had it (RFC 6891 section 6.1.1); the identity for who asks (RFC 5001 section 2.2), and
+        a cookie for who sent one (RFC 7873 section 5.2), with errors too."""
         if not query.edns:
             return b""
         named = query.nsid and self.identity
-        if not (named or why or rcode == Rcode.BADVERS):
+        if not (named or query.cookie or why or rcode > message.MAX_PLAIN_RCODE):
             return self.plain_opt
         options = message.option(message.OPTION_NSID, self.identity) if named else b""
+        if query.cookie:
+            options += message.option(message.OPTION_COOKIE, query.cookie)
         if why:
             options += message.extended_error(why)
         return message.opt_record(self.udp_size, rcode, options)

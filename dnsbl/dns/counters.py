@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .cookies import Standing
 from .message import Rcode, Transport
 
 __all__ = ["Counters"]
@@ -32,11 +33,23 @@ class Counters:
         self.connections = 0  # taken over TCP
         self.refused = 0  # TCP connections over a limit
         self.timed_out = 0  # TCP connections closed for silence, a message left unfinished, or replies left unread
+        self.cookies_new = 0  # queries with a client cookie alone
+        self.cookies_valid = 0
+        self.cookies_invalid = 0  # server cookies that are too old, made for another client, or not by us
 
     def reply(self, zone: str, qtype: int, rcode: int, transport: Transport) -> None:
         """Count one reply; `zone` is empty outside the zones served."""
         key = (zone, TYPES.get(qtype, OTHER), rcode, transport)
         self.replies[key] = self.replies.get(key, 0) + 1
+
+    def cookie(self, standing: Standing) -> None:
+        """Count one cookie received."""
+        if standing == "new":
+            self.cookies_new += 1
+        elif standing == "valid":
+            self.cookies_valid += 1
+        else:
+            self.cookies_invalid += 1
 
     def snapshot(self) -> dict[str, Any]:
         """All counts, fit for JSON: `replies` has a row for each combination that occurred, `by` their sums."""
@@ -49,5 +62,6 @@ class Counters:
             rows.append({**row, "count": count})
         names = (
             "malformed", "silent", "truncated", "dropped", "failed", "connections", "refused", "timed_out",
+            "cookies_new", "cookies_valid", "cookies_invalid",
         )  # fmt: skip
         return {"replies": rows, "by": by, **{name: getattr(self, name) for name in names}}

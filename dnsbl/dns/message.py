@@ -18,8 +18,8 @@ from enum import IntEnum
 from typing import Literal
 
 __all__ = [
-    "HEADER_SIZE", "MAX_TCP", "MAX_UDP_PLAIN", "OPTION_NSID", "Ede", "Qclass", "Qtype", "Query", "Rcode", "Transport",
-    "build", "extended_error", "opt_record", "option", "parse", "udp_limit",
+    "HEADER_SIZE", "MAX_PLAIN_RCODE", "MAX_TCP", "MAX_UDP_PLAIN", "OPTION_COOKIE", "OPTION_NSID", "Ede", "Qclass",
+    "Qtype", "Query", "Rcode", "Transport", "build", "extended_error", "opt_record", "option", "parse", "udp_limit",
 ]  # fmt: skip
 
 Transport = Literal["udp", "tcp"]
@@ -28,9 +28,12 @@ HEADER_SIZE = 12  # RFC 1035 section 4.1.1
 MAX_LABEL = 63  # RFC 1035 section 2.3.4; the two high bits mark pointers (4.1.4) and what RFC 6891 section 5 ended
 MAX_NAME = 255  # RFC 1035 section 2.3.4, length octets and root included
 MAX_UDP_PLAIN = 512  # RFC 1035 section 4.2.1, without EDNS
+MAX_PLAIN_RCODE = 15  # RFC 1035 section 4.1.1; the rest stands in OPT (RFC 6891 section 6.1.3)
 MAX_TCP = 65_535  # RFC 1035 section 4.2.2: a two-octet length
 EDNS_VERSION = 0  # RFC 6891 section 6.1.3
+COOKIE_SIZES = frozenset((8, *range(16, 41)))  # RFC 7873 section 5.2.2: a client cookie, or that and a server cookie
 OPTION_NSID = 3  # RFC 5001 section 2.3
+OPTION_COOKIE = 10  # RFC 7873 section 4
 OPTION_EDE = 15  # RFC 8914 section 2
 
 QR, AA, TC, RD = 0x8000, 0x0400, 0x0200, 0x0100
@@ -56,6 +59,7 @@ class Rcode(IntEnum):
     NOTIMP = 4
     REFUSED = 5
     BADVERS = 16
+    BADCOOKIE = 23  # RFC 7873 section 8
 
 
 class Qtype(IntEnum):
@@ -93,7 +97,9 @@ class BadMessage(Exception):
 class Query:
     """A message that wants a reply. `rcode` other than 0 is the error to send; what was read by then is echoed."""
 
-    __slots__ = ("echo", "edns", "id", "labels", "name_size", "nsid", "qclass", "qtype", "question", "rcode", "size")
+    __slots__ = (
+        "cookie", "echo", "edns", "id", "labels", "name_size", "nsid", "qclass", "qtype", "question", "rcode", "size",
+    )  # fmt: skip
 
     def __init__(self, id: bytes, flags: int) -> None:
         self.id = id  # two octets, never looked into
@@ -107,10 +113,7 @@ class Query:
         self.edns = False
         self.size = MAX_UDP_PLAIN  # what the client takes over UDP
         self.nsid = False  # asks for the server's identity (RFC 5001)
-
-    @property
-    def opcode(self) -> int:
-        return (self.echo & OPCODE_MASK) >> 11
+        self.cookie = b""  # what COOKIE held, of a legal length; once that is checked, what COOKIE of the reply holds
 
 
 def parse(wire: bytes) -> Query | None:
@@ -128,9 +131,9 @@ def parse(wire: bytes) -> Query | None:
             read_records(query, wire, at, answers + authorities, additionals)
     except (BadMessage, IndexError, struct.error):  # the last two: a read past the end
         query.rcode = Rcode.FORMERR
-    if not query.question:  # RFC 9619 section 4
+    if not query.question and (query.rcode or not query.cookie):  # RFC 9619 section 4; RFC 7873 section 5.4
         query.rcode = Rcode.FORMERR
-    if query.opcode:  # RFC 8906 section 3.1.4: whatever else the message has in it
+    if query.echo & OPCODE_MASK:  # RFC 8906 section 3.1.4: not QUERY, whatever else the message has in it
         query.rcode = Rcode.NOTIMP
     return query
 
@@ -188,20 +191,28 @@ def skip_name(wire: bytes, at: int) -> int:
 
 
 def read_opt(query: Query, size: int, ttl: int, rdata: bytes) -> None:
-    """RFC 6891 section 6.1. Unknown options and flags are ignored (6.1.2, 6.1.4), broken ones are FORMERR (7)."""
+    """RFC 6891 section 6.1. Unknown options and flags are ignored (6.1.2, 6.1.4), broken ones are FORMERR (7). Of
+    several cookies only the first is considered (RFC 7873 section 5.2), once all options are known to be whole."""
     query.edns = True
     query.size = max(size, MAX_UDP_PLAIN)  # section 6.2.3: smaller values are taken for 512
     if (ttl >> 16) & 0xFF != EDNS_VERSION:
         query.rcode = Rcode.BADVERS
         return  # another version may lay its options out in another way
+    cookie: bytes | None = None
     at = 0
     while at < len(rdata):
         code, length = OPTION.unpack_from(rdata, at)
         at += OPTION.size + length
         if code == OPTION_NSID:
             query.nsid = True
+        elif code == OPTION_COOKIE and cookie is None:
+            cookie = rdata[at - length : at]
     if at != len(rdata):
         raise BadMessage
+    if cookie is not None:
+        if len(cookie) not in COOKIE_SIZES:
+            raise BadMessage  # RFC 7873 section 5.2.2; with no cookie that could come back
+        query.cookie = cookie
 
 
 def udp_limit(query: Query, server: int) -> int:

@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: TcpServer) -> None:
         self.server = server
         self.loop = asyncio.get_running_loop()
-        self.network = ""
+        self.client = self.network = ""
         self.buffer = bytearray()
         self.choked = False  # replies wait for the client to read
         self.yielding = False  # more to answer, in the next turn
@@ -119,7 +119,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # what create_server gives
         self.transport = transport
-        self.network = client_network(transport.get_extra_info("peername"))
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if peer else ""
+        self.network = client_network(self.client)
         if not self.server.admit(self):
             self.server.counters.refused += 1
             transport.abort()
@@ -182,7 +184,7 @@ class Connection(asyncio.Protocol):
         """Answer one message: length and reply in one write (RFC 7766 section 8)."""
         self.deadline = self.loop.time() + self.server.limits.idle
         try:
-            reply = self.server.answer(message, "tcp")
+            reply = self.server.answer(message, "tcp", self.client)
         except Exception as error:
             self.server.faults.note(error)
             self.transport.close()  # this client cannot be served, and would wait for its reply
@@ -230,9 +232,9 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
 
-def client_network(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
+def client_network(client: str) -> str:
     """The network that shares a limit: a /24, or in IPv6 a /64. A client that has left already has no address."""
-    if peer is None:
+    if not client:
         return ""
-    address = ip_address(peer[0].partition("%")[0])
+    address = ip_address(client.partition("%")[0])
     return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))

@@ -21,7 +21,7 @@ from .message import Transport
 
 __all__ = ["Answer", "Faults", "UdpServer"]
 
-Answer = Callable[[bytes, Transport], bytes | None]
+Answer = Callable[[bytes, Transport, str], bytes | None]  # the text is the address of the client
 
 BATCH = 64  # datagrams for each wake-up: then TCP and timers have their turn
 MAX_DATAGRAM = 4096  # no query is longer; what is cut off makes it malformed
@@ -92,7 +92,7 @@ class UdpServer:
             except OSError:  # nothing more, or an ICMP error about an earlier reply
                 return
             try:
-                if reply := answer(wire, "udp"):
+                if reply := answer(wire, "udp", client[0]):
                     send(reply, client)
             except OSError:  # a full buffer, or a forged address that nothing can be sent to
                 self.counters.dropped += 1
@@ -107,7 +107,7 @@ class UdpServer:
             except OSError:
                 return
             try:
-                if reply := self.answer(wire, "udp"):
+                if reply := self.answer(wire, "udp", client[0]):
                     self.sock.sendmsg([reply], source(ancillary), 0, client)
             except OSError:
                 self.counters.dropped += 1

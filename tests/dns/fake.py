@@ -128,6 +128,14 @@ def opt(size: int = 1232, version: int = 0, flags: int = 0, rdata: bytes = b"") 
     return struct.pack("!BHHBBHH", 0, 41, size, 0, version, flags, len(rdata)) + rdata
 
 
+def option(code: int, data: bytes = b"") -> bytes:
+    return struct.pack("!HH", code, len(data)) + data
+
+
+def cookie(data: bytes) -> bytes:
+    return option(10, data)
+
+
 def query(
     name: str | Sequence[bytes],
     qtype: str | int = "A",
@@ -167,6 +175,12 @@ def ask(answerer: Answerer, name: str | Sequence[bytes], qtype: str | int = "A",
     reply = answerer.reply(query(name, qtype, **options), "udp")  # type: ignore[arg-type]
     assert reply is not None
     return DNSRecord.parse(reply)
+
+
+def options(reply: bytes) -> list[tuple[int, bytes]]:
+    """The options of a reply in their order."""
+    [record] = [rr for rr in DNSRecord.parse(reply).ar if rr.rtype == QTYPE.OPT]
+    return [(each.code, bytes(each.data)) for each in record.rdata]
 
 
 def rdata(record: DNSRecord) -> list[str]:

@@ -3,7 +3,19 @@
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from dnslib import DNSRecord
-from fake import DOMAIN_ORIGIN, IP_ORIGIN, FakeView, ask, default_answerer, domain_zone, ip_zone, opt, query, rcode
+from fake import (
+    DOMAIN_ORIGIN,
+    IP_ORIGIN,
+    FakeView,
+    ask,
+    cookie,
+    default_answerer,
+    domain_zone,
+    ip_zone,
+    opt,
+    query,
+    rcode,
+)
 from fake import reversed_name as address_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,12 +33,14 @@ QUERIES = [
     query(f"www.bad.example.{DOMAIN_ORIGIN}", "TXT"),
     query("version.bind", "TXT", qclass=3),
     query("elsewhere.test", extra=[opt(version=1)]),
+    query("bl.example", "SOA", extra=[opt(rdata=cookie(b"c" * 8))]),
+    query("bl.example", "TXT", extra=[opt(rdata=cookie(b"c" * 8 + b"\1\0\0\0" + b"s" * 12))]),
 ]
 
 
 def check(wire: bytes, transport: str) -> None:
     """The rules that hold whatever was sent."""
-    reply = ANSWERER.reply(wire, transport)
+    reply = ANSWERER.reply(wire, transport, "192.0.2.1")
     if len(wire) < 12 or wire[2] & 0x80:
         assert reply is None
         return

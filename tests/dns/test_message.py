@@ -143,7 +143,7 @@ def test_another_version_is_badvers_with_ours(answerer, version):
 
 def test_unknown_flags_and_options_are_ignored_and_not_echoed(answerer):
     plain = answerer.reply(query(IP_ORIGIN, "SOA", extra=[opt()]), "udp")
-    for flags, rdata in [(0x7FFF, b""), (0x8000, b""), (0, b"\0\x64\0\3abc"), (0, b"\0\x0a\0\x08" + b"c" * 8)]:
+    for flags, rdata in [(0x7FFF, b""), (0x8000, b""), (0, b"\0\x64\0\3abc"), (0, b"\0\x0b\0\x08" + b"c" * 8)]:
         assert answerer.reply(query(IP_ORIGIN, "SOA", extra=[opt(flags=flags, rdata=rdata)]), "udp") == plain
 
 

@@ -61,10 +61,10 @@ async def test_ipv6_and_ipv4_stand_side_by_side_on_one_port():
 async def test_an_error_of_ours_costs_one_packet_and_is_logged_once(caplog):
     answerer = default_answerer()
 
-    def answer(wire, transport):
+    def answer(wire, transport, client):
         if wire[:2] == b"\0\0":
             raise ZeroDivisionError
-        return answerer.reply(wire, transport)
+        return answerer.reply(wire, transport, client)
 
     async with serving(answerer, answer=answer) as server, udp_client(server.addresses[0]) as client:
         with caplog.at_level(logging.ERROR):
