@@ -1,1 +1,1 @@
-"""Zones: listings compiled to tables, tables kept in snapshot files, files mapped and asked."""
+"""Zones: listings compiled to tables, tables kept in snapshot files, files read and asked."""

@@ -16,13 +16,12 @@ from ..reputation.exemptions import Exemptions
 from ..store.contract import Store
 from ..subjects import bounds, inside, listing_key
 from . import names as naming
+from .arrays import Arrays, answer_ids, compact, numbers, singles
 from .served import ServedZone
-from .snapshot import MAX_ANSWERS
-from .table import Deep, Pieces, columns4, columns6, distinct, flatten, merge, overlay, pieces
+from .snapshot import MAX_ANSWERS, Snapshot
+from .table import Deep, Pieces, columns4, columns6, distinct, flatten, laid_over, merge, overlay, pieces
 
 __all__ = ["Answers", "Arrays", "build_base", "build_delta", "test_points"]
-
-Arrays = dict[str, NDArray[Any]]
 
 LOW64 = 0xFFFFFFFFFFFFFFFF
 MAPPED = 0xFFFF << 32  # ::ffff:0:0, lower half: where RFC 5782 section 2.4 puts the IPv6 test points
@@ -63,7 +62,8 @@ class Answers:
         return mask
 
     def column(self, masks: NDArray[np.uint64]) -> NDArray[Any]:
-        """Masks as ids, in the narrowest type that holds them."""
+        """Masks as ids, in the narrowest type that holds them, as they are stored."""
+        masks = compact(masks)
         known = distinct(masks)
         ids = np.array([self.id(int(mask)) for mask in known], dtype=np.uint16)
         return ids[np.searchsorted(known, masks)].astype(np.uint8 if len(self.masks) <= 256 else np.uint16)
@@ -120,7 +120,7 @@ def holes(exempt: Exemptions, zone: str, family: int) -> Pieces:
 
 
 def with_tests(table: Pieces, zone: ZoneDef) -> Pieces:
-    return overlay(table, pieces((address, address, mask) for address, mask in test_points(zone).items()))
+    return laid_over(table, pieces((address, address, mask) for address, mask in test_points(zone).items()))
 
 
 def deep(zone: ZoneDef, exempt: Exemptions, table6: Pieces) -> list[Deep]:
@@ -153,7 +153,7 @@ def ip_arrays(table4: Pieces, table6: Pieces, narrow: Sequence[Deep], answers: A
     for family, table, width in (("v4", table4, np.uint32), ("v6", table6, np.uint64)):
         single = table.first == table.last
         one, ranges = table.where(single), table.where(~single)
-        arrays[f"{family}one"] = one.first.astype(width)
+        arrays |= singles(one.first) if family == "v4" else {"v6one": one.first}
         arrays[f"{family}onea"] = answers.column(one.mask)
         arrays[f"{family}low"] = ranges.first.astype(width)
         arrays[f"{family}high"] = ranges.last.astype(width)
@@ -260,25 +260,18 @@ def delta_ranges(
     return overlay(before, flatten(listed, holes(exempt, zone.name, family), regions))
 
 
-def ranges_of(file: Any, family: str, answers: Answers) -> Pieces:
-    """The ranges of a mapped file, as pieces with masks."""
+def ranges_of(file: Snapshot, family: str, answers: Answers) -> Pieces:
+    """The ranges of a snapshot file, as pieces with masks."""
     masks = np.array(answers.masks, dtype=np.uint64)
-    one = np.asarray(getattr(file, f"{family}one")).astype(np.uint64)
+    one = numbers(file, family).astype(np.uint64)
     low = np.asarray(getattr(file, f"{family}low")).astype(np.uint64)
     first = np.concatenate([one, low])
     last = np.concatenate([one, np.asarray(getattr(file, f"{family}high")).astype(np.uint64)])
-    ids = np.concatenate([np.asarray(getattr(file, f"{family}onea")), np.asarray(getattr(file, f"{family}a"))])
+    ids = np.concatenate([answer_ids(file, f"{family}one"), answer_ids(file, family)])
     order = np.argsort(first)
     return merge(Pieces(first[order], last[order], masks[ids.astype(np.int64)][order]))
 
 
 def carried_names(served: ServedZone) -> dict[bytes, int]:
     """What the delta in use says of names."""
-    if served.delta is None:
-        return {}
-    file = served.delta
-    text = bytes(file.names)
-    offsets = file.noff.tolist()
-    return {
-        text[start:end]: value for start, end, value in zip(offsets[:-1], offsets[1:], file.nval.tolist(), strict=True)
-    }
+    return dict(naming.records(served.delta.names)) if served.delta else {}

@@ -25,10 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ZoneDef
+from .arrays import answer_ids
 from .build import Answers, carried_names, ranges_of
+from .names import records
 from .served import ServedZone
-from .snapshot import EMPTY_NAME, GONE, HOLE, Mapped
-from .table import Deep, Pieces, Words, overlay, pieces
+from .snapshot import EMPTY_NAME, GONE, HOLE, Snapshot
+from .table import Deep, Pieces, Words, laid_over, pieces
 
 __all__ = ["Contents", "Kind", "Names", "Node", "contents"]
 
@@ -158,20 +160,6 @@ def merged(view: ServedZone, family: str, answers: Answers) -> Pieces:
     return table.where(~gone) if gone.any() else table
 
 
-def laid_over(under: Pieces, over: Pieces) -> Pieces:
-    """`table.overlay` where the upper table is small: what it does not touch stays as it is."""
-    before = np.searchsorted(over.last, under.first, side="left")  # pieces of `over` that end before each piece
-    touched = before < np.searchsorted(over.first, under.last, side="right")
-    changed, same = overlay(under.where(touched), over), under.where(~touched)
-    first = np.concatenate([same.first, changed.first])
-    order = np.argsort(first, kind="stable")
-    return Pieces(
-        first[order],
-        np.concatenate([same.last, changed.last])[order],
-        np.concatenate([same.mask, changed.mask])[order],
-    )
-
-
 def without(table: Pieces, numbers: set[int]) -> Pieces:
     """The pieces with some single numbers cut out."""
     if not numbers or not len(table):
@@ -180,10 +168,12 @@ def without(table: Pieces, numbers: set[int]) -> Pieces:
     return cut.where(cut.mask != 0)
 
 
-def deep_of(file: Mapped, masks: Words) -> list[Deep]:
+def deep_of(file: Snapshot, masks: Words) -> list[Deep]:
     return [
         Deep(upper, first, last, int(masks[answer]))
-        for upper, first, last, answer in zip(file.v6d, file.v6dlow, file.v6dhigh, file.v6da, strict=True)
+        for upper, first, last, answer in zip(
+            file.v6d, file.v6dlow, file.v6dhigh, answer_ids(file, "v6d").tolist(), strict=True
+        )
     ]
 
 
@@ -191,15 +181,10 @@ def rows_of(view: ServedZone) -> list[bytes]:
     """The names of base and delta as rows, sorted; what is gone is not there."""
     newer = {name.translate(TO_ROW): value for name, value in carried_names(view).items()}
     rows = [name + tail(value) for name, value in newer.items() if value != GONE]
-    file = view.base
-    tails = {value: tail(value) for value in set(file.nval)}
-    text = bytes(file.names).translate(TO_ROW)
-    start = 0
-    for end, value in zip(file.noff[1:], file.nval, strict=True):
-        name = text[start:end]
-        start = end
+    for text, value in records(view.base.names):
+        name = text.translate(TO_ROW)
         if name not in newer:
-            rows.append(name + tails[value])
+            rows.append(name + tail(value))
     rows.sort()
     return rows
 

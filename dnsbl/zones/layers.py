@@ -1,130 +1,157 @@
-"""Ranges of one address family in one snapshot file, asked in O(log n): what an address answers, and whether anything
-of a stretch is listed. The second is asked by anyone, for any stretch, so it never walks the table."""
+"""Pieces of one address family in one snapshot file: what an address answers, and whether anything of a stretch is
+listed. The second is asked by anyone, for any stretch, so it never walks the table; and both take whatever a file
+has without harm. Without numpy: the process that answers DNS has no other use for it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .snapshot import Mapped
+from .snapshot import Snapshot
 
 __all__ = ["NO_ANSWER", "Layer", "any_of"]
 
 NO_ANSWER = -1  # this layer says nothing; the one below may
-MAX_SUMS = 64  # sets of answers whose sums are kept: a zone has one a sublist, and one for all
+NOWHERE = -1
+BLOCK = 256  # pieces for which it is known together whether any has a wanted answer
+MAX_WANTED = 64  # sets of answers for which that is kept: a zone has one a sublist, and one for all
+MAX_HIDDEN = 1024  # pieces of a delta that are looked under for one question: some milliseconds
 
-Sums = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+def any_of(layers: list[Layer], first: int, last: int, wanted: bytes | None) -> bool:
+    """Whether the layers together list anything of first..last; the first layer covers the second.
+
+    Where a delta hides all that the base has there, in more than MAX_HIDDEN pieces, this says yes all the same: a
+    network that is empty then seems to hold something, which costs a resolver some questions more, until the next
+    base is built. Looking on would let anybody keep the server busy.
+    """
+    if layers[0].next(first, last, wanted) != NOWHERE:
+        return True
+    if len(layers) == 1:
+        return False
+    over, under = layers
+    for _ in range(MAX_HIDDEN):
+        found = under.next(first, last, wanted)
+        if found == NOWHERE:
+            return False
+        hidden = over.end(found)
+        if hidden == NOWHERE:
+            return True
+        if hidden >= last:
+            return False
+        first = hidden + 1
+    return True
+
+
+class Column:
+    """The answer ids of so many pieces; a single one stands for them all."""
+
+    __slots__ = ("ids", "known", "step")
+
+    def __init__(self, ids: memoryview) -> None:
+        self.ids = ids
+        self.step = 0 if len(ids) == 1 else 1
+        self.known: dict[bytes | None, tuple[bytes, bytes]] = {}
+
+    def at(self, place: int) -> int:
+        answer: int = self.ids[place * self.step]
+        return answer
+
+    def next(self, place: int, end: int, wanted: bytes | None) -> int:
+        """The first of the pieces place..end-1 that has a wanted answer; NOWHERE: none has."""
+        if place >= end:
+            return NOWHERE
+        table, marks = self.marked(wanted)
+        if not self.step:
+            return place if table[self.ids[0]] else NOWHERE
+        found = self.within_block(place, end, table)
+        if found != NOWHERE:
+            return found
+        block = marks.find(1, place // BLOCK + 1, -(-end // BLOCK))
+        return NOWHERE if block < 0 else self.within_block(block * BLOCK, end, table)
+
+    def within_block(self, place: int, end: int, table: bytes) -> int:
+        stop = min(end, (place // BLOCK + 1) * BLOCK)
+        found = flags(self.ids[place:stop], table).find(1)
+        return NOWHERE if found < 0 else place + found
+
+    def marked(self, wanted: bytes | None) -> tuple[bytes, bytes]:
+        """For each answer id whether it is wanted, and for each block whether a piece of it has such a one; made once
+        for a file."""
+        known = self.known.get(wanted)
+        if known is None:
+            if len(self.known) >= MAX_WANTED:
+                self.known.clear()
+            size = 1 << 8 * self.ids.itemsize
+            listed = b"\1" * (size - 1) if wanted is None else bytes(map(bool, wanted[1:])).ljust(size - 1, b"\0")
+            table = b"\0" + listed
+            blocks = range(0, len(self.ids), BLOCK)
+            marks = bytes(1 in flags(self.ids[start : start + BLOCK], table) for start in blocks)
+            known = self.known[wanted] = table, marks
+        return known
+
+
+def flags(ids: memoryview, table: bytes) -> bytes:
+    """A byte for each id: that of the table."""
+    return bytes(ids).translate(table) if ids.itemsize == 1 else bytes(map(table.__getitem__, ids))
 
 
 class Layer:
     """Singles and ranges, ascending and disjoint, each with an answer id; 0 in a delta: not listed any more."""
 
-    __slots__ = ("high", "low", "one", "one_answer", "range_answer", "sums")
+    __slots__ = ("high", "index", "low", "mask", "one", "one_answers", "range_answers", "shift")
 
-    def __init__(self, file: Mapped, family: str) -> None:
+    def __init__(self, file: Snapshot, family: str) -> None:
         self.one: memoryview = getattr(file, f"{family}one")
-        self.one_answer: memoryview = getattr(file, f"{family}onea")
+        self.index: Sequence[int] = file.v4idx if family == "v4" else (0, len(self.one))
+        self.shift = (32 if family == "v4" else 64) + 1 - (len(self.index) - 1).bit_length()
+        self.mask = (1 << self.shift) - 1
+        self.one_answers = Column(getattr(file, f"{family}onea"))
         self.low: memoryview = getattr(file, f"{family}low")
         self.high: memoryview = getattr(file, f"{family}high")
-        self.range_answer: memoryview = getattr(file, f"{family}a")
-        self.sums: dict[bytes | None, Sums] = {}
+        self.range_answers = Column(getattr(file, f"{family}a"))
 
     def lookup(self, number: int) -> int:
-        place = bisect_left(self.one, number)
-        if place < len(self.one) and self.one[place] == number:
-            answer: int = self.one_answer[place]
-            return answer
+        place = self.single(number)
+        if place >= 0:
+            return self.one_answers.at(place)
         place = bisect_right(self.low, number) - 1
         if place >= 0 and self.high[place] >= number:
-            return self.range_answer[place]
+            return self.range_answers.at(place)
         return NO_ANSWER
 
-    def touches(self, first: int, last: int) -> bool:
-        """Whether any piece, listed or not, has a part in first..last."""
-        place = bisect_left(self.one, first)
-        if place < len(self.one) and self.one[place] <= last:
-            return True
-        place = bisect_right(self.low, last) - 1
-        return place >= 0 and self.high[place] >= first
+    def end(self, number: int) -> int:
+        """The last number of the piece, listed or not, that holds this one; NOWHERE: none does."""
+        if self.single(number) >= 0:
+            return number
+        place = bisect_right(self.low, number) - 1
+        return self.high[place] if place >= 0 and self.high[place] >= number else NOWHERE
 
-    def count(self, first: int, last: int, wanted: bytes | None) -> int:
-        """How many pieces with a wanted answer have a part in first..last."""
-        ones, ranges = self.sums_of(wanted)
-        found = int(ones[bisect_right(self.one, last)] - ones[bisect_left(self.one, first)])
-        start, end = bisect_left(self.high, first), bisect_right(self.low, last)
-        return found + (int(ranges[end] - ranges[start]) if end > start else 0)
+    def next(self, first: int, last: int, wanted: bytes | None) -> int:
+        """The first number of first..last that a piece with a wanted answer holds; NOWHERE: none does."""
+        start, end = bisect_left(self.one, *self.bucket(first)), bisect_right(self.one, *self.bucket(last))
+        place = self.one_answers.next(start, end, wanted)
+        nearest = last + 1
+        if place >= 0:
+            nearest = min(max(self.number(place), first), last)
+        place = self.range_answers.next(bisect_left(self.high, first), bisect_right(self.low, last), wanted)
+        if place >= 0:
+            nearest = min(max(self.low[place], first), nearest)
+        return nearest if nearest <= last else NOWHERE
 
-    def sums_of(self, wanted: bytes | None) -> Sums:
-        """How many pieces with a wanted answer stand before each place; made once for a file."""
-        known = self.sums.get(wanted)
-        if known is None:
-            if len(self.sums) >= MAX_SUMS:
-                self.sums.clear()
-            known = running(self.one_answer, wanted), running(self.range_answer, wanted)
-            self.sums[wanted] = known
-        return known
+    def single(self, number: int) -> int:
+        """The place of a single number; NOWHERE: it is none."""
+        low, start, end = self.bucket(number)
+        place = bisect_left(self.one, low, start, end)
+        return place if place < end and self.one[place] == low else NOWHERE
 
-    def ground(self, first: int, last: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """The stretches within first..last that pieces cover, touching ones joined; what reaches an end of
-        first..last reaches beyond, as nothing there is asked about."""
-        ones = slice(bisect_left(self.one, first), bisect_right(self.one, last))
-        ranges = slice(bisect_left(self.high, first), max(bisect_right(self.low, last), bisect_left(self.high, first)))
-        one = np.asarray(self.one[ones]).astype(np.uint64)
-        starts = np.concatenate([one, np.asarray(self.low[ranges]).astype(np.uint64)])
-        ends = np.concatenate([one, np.asarray(self.high[ranges]).astype(np.uint64)])
-        order = np.argsort(starts)
-        starts, ends = starts[order], ends[order]
-        joins = starts[1:] == ends[:-1] + np.uint64(1)
-        starts = starts[np.concatenate([[True], ~joins])]
-        ends = ends[np.concatenate([~joins, [True]])]
-        if int(starts[0]) <= first:
-            starts[0] = 0
-        if int(ends[-1]) >= last:
-            ends[-1] = np.iinfo(np.uint64).max
-        return starts, ends
+    def bucket(self, number: int) -> tuple[int, int, int]:
+        """What stands of a number in its bucket, and where in `one` that begins and ends."""
+        bucket = number >> self.shift
+        size = len(self.one)
+        return number & self.mask, min(self.index[bucket], size), min(self.index[bucket + 1], size)
 
-    def count_inside(
-        self, starts: NDArray[np.uint64], ends: NDArray[np.uint64], first: int, last: int, wanted: bytes | None
-    ) -> int:
-        """How many pieces that `count` counts lie wholly within the stretches."""
-        ones, ranges = self.sums_of(wanted)
-        one = np.asarray(self.one).astype(np.uint64, copy=False)
-        low, high = np.asarray(self.low), np.asarray(self.high)
-        here = slice(bisect_left(self.one, first), bisect_right(self.one, last))
-        from_one = here.start + np.searchsorted(one[here], starts, side="left")
-        to_one = here.start + np.searchsorted(one[here], ends, side="right")
-        found = int((ones[to_one] - ones[from_one]).sum())
-        start, end = bisect_left(self.high, first), bisect_right(self.low, last)
-        if end <= start:
-            return found
-        from_range = start + np.searchsorted(low[start:end].astype(np.uint64), starts, side="left")
-        to_range = start + np.searchsorted(high[start:end].astype(np.uint64), ends, side="right")
-        return found + int(np.maximum(ranges[to_range] - ranges[from_range], 0).sum())
-
-
-def running(answers: memoryview, wanted: bytes | None) -> NDArray[np.int64]:
-    ids = np.asarray(answers)
-    if wanted is None:
-        counted = ids != 0
-    else:
-        counted = np.frombuffer(wanted, dtype=np.uint8)[ids] != 0
-        counted &= ids != 0
-    sums = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum(counted, out=sums[1:])
-    return sums
-
-
-def any_of(layers: list[Layer], first: int, last: int, wanted: bytes | None) -> bool:
-    """Whether the layers together list anything of first..last; the first layer covers the second."""
-    if len(layers) == 1:
-        return layers[0].count(first, last, wanted) > 0
-    over, under = layers
-    if over.count(first, last, wanted):
-        return True
-    below = under.count(first, last, wanted)
-    if not below or not over.touches(first, last):
-        return below > 0
-    starts, ends = over.ground(first, last)
-    return below > under.count_inside(starts, ends, first, last, wanted)
+    def number(self, place: int) -> int:
+        """The single number at a place."""
+        bucket = bisect_right(self.index, place) - 1
+        return bucket << self.shift | self.one[place]

@@ -16,7 +16,7 @@ log = logging.getLogger("dnsbl.zones")
 
 
 class Snapshots:
-    """The zones that are published under a data directory, mapped; looked at again when a pointer is another file."""
+    """The zones that are published under a data directory, read; looked at again when a pointer is another file."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir

@@ -1,4 +1,4 @@
-"""Names of a domain zone as a sorted hash index. Pure but for the question of what is listed.
+"""Names of a domain zone as an index by hash. Pure but for the question of what is listed.
 
 A listing covers its name and everything below. For each name the index says the union of its own codes and those of
 the listed names above it; names above a listed one exist but are empty; an exempt name below a listed one is a hole.
@@ -7,16 +7,21 @@ Names are text from the top label ("example.bad"), as in subject keys without th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from ..errors import PublishRefused
+from .served import RECORD_HEAD
 from .snapshot import EMPTY_NAME, GONE, HOLE
 
-__all__ = ["Surroundings", "above", "changed", "index", "values"]
+__all__ = ["Surroundings", "above", "changed", "index", "records", "values"]
+
+MAX_NAME = 255  # bytes; a length is one of them
+MAX_BYTES = 2**32 - 1  # of all records: offsets are four bytes
 
 
 def above(name: bytes) -> Iterable[bytes]:
@@ -47,20 +52,38 @@ def values(masks: Mapping[bytes, int], holes: Iterable[bytes], answer: Callable[
 
 
 def index(found: Mapping[bytes, int]) -> dict[str, NDArray[np.generic]]:
-    """The four sections of a snapshot file for these names."""
+    """The sections of a snapshot file for these names. Raises PublishRefused."""
     names = list(found)
     hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, names), dtype=np.uint64, count=len(names))
     order = np.argsort(hashes, kind="stable")
-    ordered = [names[place] for place in order.tolist()]
-    lengths = np.fromiter(map(len, ordered), dtype=np.int64, count=len(names))
-    offsets = np.zeros(len(names) + 1, dtype=np.uint32)
-    np.cumsum(lengths, out=offsets[1:])
-    return {
-        "nhash": hashes[order],
-        "noff": offsets,
-        "nval": np.fromiter((found[name] for name in ordered), dtype=np.uint16, count=len(names)),
-        "names": np.frombuffer(b"".join(ordered), dtype=np.uint8),
-    }
+    hashes = hashes[order]
+    if (hashes[1:] == hashes[:-1]).any():  # by name, then: the same names make the same file
+        order = np.array(sorted(range(len(names)), key=lambda n: (xxhash.xxh3_64_intdigest(names[n]), names[n])))
+    lengths = np.fromiter(map(len, names), dtype=np.int64, count=len(names))[order]
+    values = np.fromiter(found.values(), dtype=np.uint16, count=len(names))[order]
+    starts = np.zeros(len(names) + 1, dtype=np.int64)
+    np.cumsum(lengths + RECORD_HEAD, out=starts[1:])
+    if starts[-1] > MAX_BYTES or (lengths > MAX_NAME).any():
+        raise PublishRefused(f"{len(names):,} names are {starts[-1]:,} bytes, and a snapshot holds {MAX_BYTES:,}")
+    text = bytearray(bytes(RECORD_HEAD).join([b"", *map(names.__getitem__, order.tolist())]))
+    blob = np.frombuffer(text, dtype=np.uint8)
+    for place, part in enumerate((lengths, values & 0xFF, values >> 8)):
+        blob[starts[:-1] + place] = part
+    bits = max(0, len(names).bit_length() - 2)
+    edges = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits) if bits else hashes[:0]
+    places = np.concatenate([[0], np.searchsorted(hashes, edges), [len(names)]])
+    return {"nidx": starts[places].astype(np.uint32), "names": blob}
+
+
+def records(names: memoryview) -> Iterator[tuple[bytes, int]]:
+    """The names of a snapshot file and their values."""
+    text = bytes(names)
+    place = 0
+    while place + RECORD_HEAD <= len(text):
+        start = place + RECORD_HEAD
+        end = start + text[place]
+        yield text[start:end], text[place + 1] | text[place + 2] << 8
+        place = end
 
 
 class Surroundings(Protocol):

@@ -31,9 +31,10 @@ from ..reputation.exemptions import Exemptions
 from ..special import NEVER_LIST
 from ..store.contract import Change, Store
 from ..subjects import bounds, kind, text
+from .arrays import answer_ids, numbers, write
 from .build import Answers, build_base, build_delta, test_points
 from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer, zone_directory
-from .snapshot import Mapped, write
+from .snapshot import Snapshot
 
 __all__ = ["Published", "Publisher", "size_of", "zone_directory"]
 
@@ -136,7 +137,7 @@ class Publisher:
             )
             path, base = self.directory / f"{serial}.delta", served.base.path.name
         try:
-            size = write(path, self.meta(served, answers, changes is None, serial, seq, now), arrays)
+            size = write(path, self.meta(served, answers, changes is None, serial, seq, now, count), arrays)
             pointer = Pointer(self.directory, base, None if changes is None else path.name, serial)
             new = pointer.open(served)
             check(new, served, force)
@@ -149,7 +150,7 @@ class Publisher:
         return Published(self.zone.name, serial, changes is None, count, size, time.monotonic() - started)
 
     def meta(
-        self, served: ServedZone | None, answers: Answers, whole: bool, serial: int, seq: int, now: int
+        self, served: ServedZone | None, answers: Answers, whole: bool, serial: int, seq: int, now: int, count: int
     ) -> dict[str, Any]:
         return {
             "zone": self.zone.model_dump(mode="json", by_alias=True),
@@ -159,6 +160,7 @@ class Publisher:
             "made_at": now,
             "answers": answers.lists(),
             "listings": self.listings(served, whole),
+            "names": count if self.zone.kind == "domain" else 0,
             "base": serial if whole or served is None else served.base.info["serial"],
         }
 
@@ -210,7 +212,7 @@ class Publisher:
 
     def last_serial(self) -> int:
         """The newest serial that pointer or files name, where they cannot be used; 0: there is none. Were a serial
-        used again, the file that readers have mapped would be written over."""
+        used again, a file that may be in use would be written over."""
         found = [int(path.stem) for path in self.directory.iterdir() if FileName.fullmatch(path.name)]
         with contextlib.suppress(SnapshotError):
             pointer = read_pointer(self.directory)
@@ -257,14 +259,18 @@ def next_serial(before: int, now: int) -> int:
     return (now & 0xFFFFFFFF if rises else (before + 1) & 0xFFFFFFFF) or 1
 
 
-def size_of(file: Mapped | None) -> int:
-    return len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + len(file.nhash) if file else 0
+def size_of(file: Snapshot | None) -> int:
+    """How many pieces or names a file has."""
+    if file is None:
+        return 0
+    names: int = file.info["names"]
+    return len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + names
 
 
 def cover(served: ServedZone) -> int:
     """How many IPv4 addresses are listed."""
     base, delta = served.base, served.delta
-    one, low, high = (np.asarray(column) for column in (base.v4one, base.v4low, base.v4high))
+    one, low, high = numbers(base, "v4"), np.asarray(base.v4low), np.asarray(base.v4high)
     listed = np.concatenate([[0], np.cumsum(high.astype(np.int64) - low + 1)])
     total = len(one) + int(listed[-1])
     if delta is None:
@@ -276,9 +282,9 @@ def cover(served: ServedZone) -> int:
         past = np.maximum(np.append(0, high.astype(np.int64))[place] + 1 - edges, 0)
         return np.where(place > 0, listed[place] - past, 0)
 
-    first = np.concatenate([np.asarray(delta.v4one), np.asarray(delta.v4low)])
-    last = np.concatenate([np.asarray(delta.v4one), np.asarray(delta.v4high)])
-    shown = np.concatenate([np.asarray(delta.v4onea), np.asarray(delta.v4a)]) != 0
+    first = np.concatenate([numbers(delta, "v4"), np.asarray(delta.v4low)])
+    last = np.concatenate([numbers(delta, "v4"), np.asarray(delta.v4high)])
+    shown = np.concatenate([answer_ids(delta, "v4one"), answer_ids(delta, "v4")]) != 0
     hidden = np.searchsorted(one, last, side="right") - np.searchsorted(one, first)
     first, last = first.astype(np.int64), last.astype(np.int64)
     hidden = hidden + below(np.minimum(last + 1, IP4_SPACE - 1)) - below(first)  # the last address is never listed

@@ -14,19 +14,20 @@ from pydantic import ValidationError
 from ..config import ZoneDef
 from ..errors import SnapshotError
 from .layers import NO_ANSWER, Layer, any_of
-from .snapshot import EMPTY_NAME, GONE, HOLE, Mapped
+from .snapshot import EMPTY_NAME, GONE, HOLE, Snapshot, answer_at
 from .view import EMPTY, NOTHING
 
 __all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer", "zone_directory"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
+RECORD_HEAD = 3  # bytes before a name: its length and its value
 FileName = re.compile(r"\d{1,10}\.(?:base|delta)")
 
 
 class ServedZone:
-    """`ZoneView` over mapped files. Immutable; a new publish makes a new one."""
+    """`ZoneView` over snapshot files. Immutable; a new publish makes a new one."""
 
-    def __init__(self, base: Mapped, delta: Mapped | None = None) -> None:
+    def __init__(self, base: Snapshot, delta: Snapshot | None = None) -> None:
         self.base, self.delta = base, delta
         newest = (delta or base).info
         try:
@@ -68,7 +69,8 @@ class ServedZone:
     def any6(self, first: int, last: int, wanted: bytes | None = None) -> bool:
         upper_first, upper_last = first >> 64, last >> 64
         if self.deep is not None and any(
-            answer and (wanted is None or wanted[answer]) for answer in deep_within(self.deep, first, last)
+            answer and (wanted is None or any(wanted[answer : answer + 1]))
+            for answer in deep_within(self.deep, first, last)
         ):
             return True
         if upper_first == upper_last and self.deep is not None and is_deep(self.deep, upper_first):
@@ -101,7 +103,7 @@ class ServedZone:
         return NO_ANSWER
 
 
-def layer_of(file: Mapped, family: str) -> Layer:
+def layer_of(file: Snapshot, family: str) -> Layer:
     """A file's layer, made once: a base outlives many deltas over it."""
     layer = file.layers.get(family)
     if not isinstance(layer, Layer):
@@ -109,40 +111,43 @@ def layer_of(file: Mapped, family: str) -> Layer:
     return layer
 
 
-def deep_lookup(file: Mapped, upper: int, lower: int) -> int:
+def deep_lookup(file: Snapshot, upper: int, lower: int) -> int:
     place = bisect_left(file.v6d, upper)
     if place >= len(file.v6d) or file.v6d[place] != upper:
         return NO_ANSWER
     while place < len(file.v6d) and file.v6d[place] == upper:
         if file.v6dlow[place] <= lower <= file.v6dhigh[place]:
-            return file.v6da[place]
+            return answer_at(file.v6da, place)
         place += 1
     return NOTHING
 
 
-def is_deep(file: Mapped, upper: int) -> bool:
+def is_deep(file: Snapshot, upper: int) -> bool:
     place = bisect_left(file.v6d, upper)
     return place < len(file.v6d) and file.v6d[place] == upper
 
 
-def deep_within(file: Mapped, first: int, last: int) -> Iterator[int]:
+def deep_within(file: Snapshot, first: int, last: int) -> Iterator[int]:
     """The answers of the pieces inside single /64s that touch first..last."""
     place = bisect_left(file.v6d, first >> 64)
     while place < len(file.v6d) and file.v6d[place] <= last >> 64:
         low = file.v6d[place] << 64 | file.v6dlow[place]
         high = file.v6d[place] << 64 | file.v6dhigh[place]
         if low <= last and high >= first:
-            yield file.v6da[place]
+            yield answer_at(file.v6da, place)
         place += 1
 
 
-def find_name(file: Mapped, hashed: int, name: bytes) -> int:
-    hashes = file.nhash
-    place = bisect_left(hashes, hashed)
-    while place < len(hashes) and hashes[place] == hashed:
-        if file.names[file.noff[place] : file.noff[place + 1]] == name:
-            return file.nval[place]
-        place += 1
+def find_name(file: Snapshot, hashed: int, name: bytes) -> int:
+    """What a file says of a name; NO_ANSWER: nothing. Ends whatever the file has."""
+    index, names, size = file.nidx, file.names, len(name)
+    bucket = hashed >> 65 - (len(index) - 1).bit_length()  # they are a power of two
+    place, end = index[bucket], min(index[bucket + 1], len(names))
+    while place + RECORD_HEAD <= end:
+        start = place + RECORD_HEAD
+        if names[place] == size and names[start : start + size] == name:
+            return names[place + 1] | names[place + 2] << 8
+        place = start + names[place]
     return NO_ANSWER
 
 
@@ -158,11 +163,11 @@ class Pointer:
         self.directory, self.base, self.delta, self.serial = directory, base, delta, serial
 
     def open(self, before: ServedZone | None = None) -> ServedZone:
-        """Map and verify; a base that is still the very file of the view before is not mapped again. Raises
+        """Read and verify; a base that is still the very file of the view before is not read again. Raises
         SnapshotError."""
         path = self.directory / self.base
-        base = before.base if before is not None and before.base.is_file(path) else Mapped(path)
-        delta = Mapped(self.directory / self.delta) if self.delta else None
+        base = before.base if before is not None and before.base.is_file(path) else Snapshot(path)
+        delta = Snapshot(self.directory / self.delta) if self.delta else None
         if delta and delta.info["base"] != base.info["serial"]:
             raise SnapshotError(f"{delta.path}: made for another base; build the zone again")
         return ServedZone(base, delta)

@@ -1,9 +1,10 @@
-"""Snapshot files: one zone at one serial, compiled, checked and mapped. One format for a base and for a delta.
+"""Snapshot files: one zone at one serial, compiled and checked. One format for a base and for a delta. `arrays` writes
+them; what reads them here needs no numpy, for the process that answers DNS does without.
 
-Format, version 1, all numbers little-endian:
+Format, version 2, all numbers little-endian:
 
     0   8  magic b"DNSBLSNP"
-    8   4  version (1)
+    8   4  version (2)
     12  4  number of sections
     16  8  size of the whole file
     24  8  xxh3-64 of the whole file with these 8 bytes zero
@@ -11,40 +12,43 @@ Format, version 1, all numbers little-endian:
         sections, each at a multiple of 64
 
     meta     JSON: zone definition, serial, journal number, store, answers (lists of code numbers), base of a delta
-    v4one v4onea           single IPv4 addresses (4), answer ids (1 or 2)
-    v4low v4high v4a       IPv4 ranges
+    v4idx (4)              2^b + 1 places in v4one: where the singles of each bucket begin, and at last their number;
+                           the bucket of an address is its top b bits; b is 16 or 0
+    v4one v4onea           single IPv4 addresses, bucket after bucket, ascending in each: the bits below the bucket's
+                           (b = 16: 2 bytes; b = 0: 4); answer ids (1 or 2)
+    v4low v4high v4a       IPv4 ranges (4)
     v6one v6onea           single /64s, upper half (8)
     v6low v6high v6a       ranges of /64s
     v6d v6dlow v6dhigh v6da  pieces inside one /64: upper half, first and last lower half; they stand above the /64s
-    nhash noff nval names  names: xxh3-64 ascending, offsets into `names` (one more), values, text from the top label
+    nidx (4)               2^k + 1 offsets into `names`: where the names of each bucket begin, and at last the end; the
+                           bucket of a name is the top k bits of its xxh3-64
+    names                  names, bucket after bucket: length (1 byte), value (2), text from the top label
 
-Answer id 0 is "not listed": in a delta it takes away what the base has. A name's value is an answer id, or one of
-EMPTY_NAME (only names below it), HOLE (exempt below a listed name), GONE (a delta: not in the zone any more).
+A column of answer ids whose items are all equal is stored as one item, which holds for all. Answer id 0 is "not
+listed": in a delta it takes away what the base has. A name's value is an answer id, or one of EMPTY_NAME (only names
+below it), HOLE (exempt below a listed name), GONE (a delta: not in the zone any more).
 
 Failure: a file that is short, altered or from another version is refused with SnapshotError before anything of it
-is used. Restart: map the file that `current` names; nothing is parsed but `meta`.
+is used. Restart: read the file that `current` names; nothing is parsed but `meta`.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import xxhash
-from numpy.typing import NDArray
 
+from .. import native
 from ..errors import SnapshotError
 
-__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Mapped", "write"]
+__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Snapshot", "answer_at"]
 
 MAGIC = b"DNSBLSNP"
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<8sIIQQ")
 SECTION = struct.Struct("<8sQQQ")
 ALIGN = 64
@@ -55,45 +59,29 @@ FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 EMPTY_NAME, HOLE, GONE = 0xFFFD, 0xFFFE, 0xFFFF  # values of names that are no answer id
 MAX_ANSWERS = 0xFFF0
 
-
-def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
-    """Write a snapshot under a name of its own and sync it; nobody reads it until a pointer names it. Returns its size
-    in bytes. Raises SnapshotError."""
-    sections = {"meta": np.frombuffer(orjson.dumps(dict(meta)), dtype=np.uint8), **arrays}
-    table = bytearray()
-    blobs: list[bytes] = []
-    offset = aligned(HEADER.size + SECTION.size * len(sections))
-    for name, array in sections.items():
-        blob = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-        table += SECTION.pack(name.encode(), array.dtype.itemsize, offset, len(array))
-        blob += bytes(aligned(len(blob)) - len(blob))
-        blobs.append(blob)
-        offset += len(blob)
-    head = HEADER.pack(MAGIC, VERSION, len(sections), offset, 0) + bytes(table)
-    head += bytes(aligned(len(head)) - len(head))
-    digest = xxhash.xxh3_64(head)
-    for blob in blobs:
-        digest.update(blob)
-    head = head[: CHECKSUM_AT.start] + digest.intdigest().to_bytes(8, "little") + head[CHECKSUM_AT.stop :]
-    try:
-        with path.open("wb") as file:
-            file.write(head)
-            for blob in blobs:
-                file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise SnapshotError(f"{path}: cannot be written ({error.strerror}); the last good snapshot stays") from error
-    return offset
+# Every section there must be, and the bytes an item of it may have.
+ANSWER = (1, 2)
+SECTIONS = {
+    "meta": (1,),
+    "v4idx": (4,), "v4one": (2, 4), "v4onea": ANSWER, "v4low": (4,), "v4high": (4,), "v4a": ANSWER,
+    "v6one": (8,), "v6onea": ANSWER, "v6low": (8,), "v6high": (8,), "v6a": ANSWER,
+    "v6d": (8,), "v6dlow": (8,), "v6dhigh": (8,), "v6da": ANSWER,
+    "nidx": (4,), "names": (1,),
+}  # fmt: skip
+EQUAL = {"v4high": "v4low", "v6high": "v6low", "v6dlow": "v6d", "v6dhigh": "v6d"}  # of the same length
+ANSWERS = {"v4onea": "v4one", "v4a": "v4low", "v6onea": "v6one", "v6a": "v6low", "v6da": "v6d"}  # or of one item
+SINGLES = {1 + 1: 4, 2**16 + 1: 2}  # items of v4idx, and the bytes of those of v4one
 
 
-def aligned(size: int) -> int:
-    return -(-size // ALIGN) * ALIGN
+class Snapshot:
+    """A snapshot file, read whole into memory of its own and verified there: a memoryview of whole numbers for each
+    section but `meta`.
 
+    It is not mapped: a file that is cut or altered in place afterwards could kill the process (SIGBUS) or put what
+    nobody verified into answers. So each process has a copy, of some 3 bytes a listing.
+    """
 
-class Mapped:
-    """A snapshot file, verified and mapped read-only: a memoryview of whole numbers for each section but `meta`."""
-
+    v4idx: memoryview
     v4one: memoryview
     v4onea: memoryview
     v4low: memoryview
@@ -108,44 +96,60 @@ class Mapped:
     v6dlow: memoryview
     v6dhigh: memoryview
     v6da: memoryview
-    nhash: memoryview
-    noff: memoryview
-    nval: memoryview
+    nidx: memoryview
     names: memoryview
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.layers: dict[str, object] = {}  # what readers make of it, once
         try:
-            with path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                self.size, self.mark = status.st_size, mark_of(status)
-                if self.size < HEADER.size:
-                    raise SnapshotError(f"{path}: {self.size} bytes are no snapshot; build the zone again")
-                self.mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.mark = mark_of(path)  # before reading: what is altered meanwhile does not pass for this file
+            self.content, refused = content_of(path)
         except OSError as error:
-            raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
-        view = memoryview(self.mapping)
-        for name, part in sections_of(path, view).items():
-            if name == "meta":
-                self.info: dict[str, Any] = orjson.loads(part)
-            else:
-                setattr(self, name, part)
+            raise SnapshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except MemoryError as error:
+            raise SnapshotError(f"{path}: cannot be read (no memory for it)") from error
+        parts = sections_of(path, memoryview(self.content))
+        if refused:
+            raise SnapshotError(f"{path}: refused by the native path ({refused}); build the zone again")
+        self.info: dict[str, Any] = orjson.loads(parts.pop("meta"))
+        for name, part in parts.items():
+            setattr(self, name, part)
 
     def is_file(self, path: Path) -> bool:
         """Whether that path is still this very file, unaltered as far as its times tell."""
         try:
-            return path == self.path and mark_of(path.stat()) == self.mark
+            return path == self.path and mark_of(path) == self.mark
         except OSError:
             return False
 
 
-def mark_of(status: os.stat_result) -> tuple[int, int, int]:
+def answer_at(answers: memoryview, place: int) -> int:
+    """An item of a column of answer ids."""
+    answer: int = answers[place if len(answers) > 1 else 0]
+    return answer
+
+
+def content_of(path: Path) -> tuple[Any, str]:
+    """All of a file as a buffer, in memory that no other process can change: the native path's own, where it is there.
+    With it, why that path refused the file; the checks here mostly say it better. Raises OSError."""
+    if native.module is None:
+        return path.read_bytes(), ""
+    try:
+        return native.module.Snapshot(path), ""
+    except ValueError as error:
+        return path.read_bytes(), str(error)
+
+
+def mark_of(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def sections_of(path: Path, view: memoryview) -> dict[str, memoryview]:
     """Verify the whole file, then its sections by name. Raises SnapshotError."""
+    if len(view) < HEADER.size:
+        raise SnapshotError(f"{path}: {len(view)} bytes are no snapshot; build the zone again")
     magic, version, count, size, checksum = HEADER.unpack_from(view)
     if magic != MAGIC:
         raise SnapshotError(f"{path}: not a snapshot")
@@ -165,8 +169,31 @@ def sections_of(path: Path, view: memoryview) -> dict[str, memoryview]:
             raise SnapshotError(f"{path}: section {number} lies outside the file; build the zone again")
         part = view[offset : offset + items * width]
         found[name.rstrip(b"\0").decode("ascii", "replace")] = part.cast(FORMATS[width])  # type: ignore[call-overload]
-    names = ["meta", *Mapped.__annotations__]
-    missing = set(names) - set(found)
-    if missing:
+    if missing := SECTIONS.keys() - found.keys():
         raise SnapshotError(f"{path}: without section {', '.join(sorted(missing))}; build the zone again")
-    return {name: found[name] for name in names}
+    if misfit := misfit_of(found):
+        raise SnapshotError(f"{path}: section {misfit} does not fit the others; build the zone again")
+    return {name: found[name] for name in SECTIONS}
+
+
+def misfit_of(parts: Mapping[str, memoryview]) -> str:
+    """The first section that readers could not use with the others; empty: there is none. The items themselves are
+    not looked at: the checksum has them, and readers take any without harm."""
+    for name, widths in SECTIONS.items():
+        if parts[name].itemsize not in widths:
+            return name
+    for name, other in EQUAL.items():
+        if len(parts[name]) != len(parts[other]):
+            return name
+    for name, other in ANSWERS.items():
+        pieces = len(parts[other])
+        if len(parts[name]) not in (pieces, min(pieces, 1)):
+            return name
+    singles, index = parts["v4one"], parts["v4idx"]
+    if SINGLES.get(len(index)) != singles.itemsize or index[-1] != len(singles):
+        return "v4idx"
+    index = parts["nidx"]
+    buckets = len(index) - 1
+    if buckets < 1 or buckets & (buckets - 1) or index[-1] != len(parts["names"]):
+        return "nidx"
+    return ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Deep", "Pieces", "columns4", "columns6", "distinct", "flatten", "merge", "overlay", "pieces"]
+__all__ = ["Deep", "Pieces", "columns4", "columns6", "distinct", "flatten", "laid_over", "merge", "overlay", "pieces"]
 
 Words = NDArray[np.uint64]
 
@@ -173,6 +173,20 @@ def overlay(under: Pieces, over: Pieces) -> Pieces:
     above, is_above = at(over, starts)
     both = Pieces(starts, edges[1:] - np.uint64(1), np.where(is_above, above, below))
     return merge(both.where(is_above | is_below))
+
+
+def laid_over(under: Pieces, over: Pieces) -> Pieces:
+    """`overlay` where the upper table is small: what it does not touch stays as it is, merged with nothing."""
+    before = np.searchsorted(over.last, under.first, side="left")  # pieces of `over` that end before each piece
+    touched = before < np.searchsorted(over.first, under.last, side="right")
+    changed, same = overlay(under.where(touched), over), under.where(~touched)
+    first = np.concatenate([same.first, changed.first])
+    order = np.argsort(first, kind="stable")
+    return Pieces(
+        first[order],
+        np.concatenate([same.last, changed.last])[order],
+        np.concatenate([same.mask, changed.mask])[order],
+    )
 
 
 def at(table: Pieces, points: Words) -> tuple[Words, NDArray[np.bool_]]:

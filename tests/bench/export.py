@@ -2,7 +2,7 @@
 
     python tests/bench/export.py [--entries 1000000] [--kind ip|domain] [--delta]
 
-Each export runs in a process of its own. Memory is what it takes beyond the program and the mapped zone.
+Each export runs in a process of its own. Memory is what it takes beyond the program and the zone in it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import numpy as np
 
 from dnsbl.config import ZoneDef
 from dnsbl.zones import names as naming
+from dnsbl.zones.arrays import write
 from dnsbl.zones.build import Answers, Arrays, ip_arrays, no_ranges
 from dnsbl.zones.export import FORMATS, export
 from dnsbl.zones.served import ServedZone
-from dnsbl.zones.snapshot import Mapped, write
+from dnsbl.zones.snapshot import Snapshot
 from dnsbl.zones.table import Pieces, pieces
 
 TEXT = "$ sends spam. Why, and the way off: https://bl.example/lookup?q=$"
@@ -68,7 +69,7 @@ def memory() -> float:
 
 def run(paths: list[Path], format: str) -> tuple[float, int, float]:
     """Seconds, bytes and MB of one export to nowhere."""
-    view = ServedZone(*map(Mapped, paths))
+    view = ServedZone(*map(Snapshot, paths))
     Path("/proc/self/clear_refs").write_text("5")  # forget
     before, size, started = memory(), 0, time.perf_counter()
     with open(os.devnull, "wb") as out:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from worlds import DAY, EXAMPLES, World, codes4, codes6, name_codes, world, zone
+from worlds import DAY, EXAMPLES, World, bucketed, codes4, codes6, name_codes, thresholds, world, zone
 
 from dnsbl.subjects import bounds, parse
 from dnsbl.zones.build import test_points as points_of
@@ -118,16 +118,24 @@ def run(happened: list[tuple], name: str, check) -> None:  # type: ignore[no-unt
 
 
 @settings(max_examples=60 * EXAMPLES, deadline=None)
-@given(events([*FOUR, *SIX], NARROW, "ip"))
-@example([("report", "5.5.5.0/28", "spam"), ("exempt", "5.5.5.1", "", DAY), ("publish",), ("pass", 3 * DAY)])
+@given(events([*FOUR, *SIX], NARROW, "ip"), thresholds)
+@example([("report", "5.5.5.0/28", "spam"), ("exempt", "5.5.5.1", "", DAY), ("publish",), ("pass", 3 * DAY)], 1)
 @example(
-    [("list", {"2a00:1::/64"}), ("publish",), ("exempt", "2a00:1::/65", "", None), ("exempt", NARROW[2], "", None)]
+    [("list", {"2a00:1::/64"}), ("publish",), ("exempt", "2a00:1::/65", "", None), ("exempt", NARROW[2], "", None)], 1
 )
 @example(
-    [("list", {"2a00:1::/62"}), ("publish",), ("exempt", "2a00:1::5", "", None), ("publish",), ("unexempt", NARROW[0])]
+    [
+        ("list", {"2a00:1::/62"}),
+        ("publish",),
+        ("exempt", "2a00:1::5", "", None),
+        ("publish",),
+        ("unexempt", NARROW[0]),
+    ],
+    1,
 )
-def test_deltas_of_addresses_answer_as_a_whole_build(happened: list[tuple]) -> None:
-    run(happened, "ip", assert_addresses)
+def test_deltas_of_addresses_answer_as_a_whole_build(happened: list[tuple], threshold: int) -> None:
+    with bucketed(threshold):
+        run(happened, "ip", assert_addresses)
 
 
 @settings(max_examples=60 * EXAMPLES, deadline=None)

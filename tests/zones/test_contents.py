@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import EXAMPLES, World, codes4, codes6, name_codes, world
+from worlds import EXAMPLES, World, bucketed, codes4, codes6, name_codes, thresholds, world
 
 from dnsbl.subjects import bounds, name_of, parse
 from dnsbl.zones.contents import Contents, Kind, contents
@@ -98,11 +98,11 @@ def cuts(name: bytes) -> list[int]:
 
 
 @settings(max_examples=25 * EXAMPLES, deadline=None)
-@given(changes, changes, changes)
+@given(changes, changes, changes, thresholds)
 def test_contents_are_what_the_zone_answers(
-    first: list[tuple[str, str]], second: list[tuple[str, str]], third: list[tuple[str, str]]
+    first: list[tuple[str, str]], second: list[tuple[str, str]], third: list[tuple[str, str]], threshold: int
 ) -> None:
-    with world() as made:
+    with bucketed(threshold), world() as made:
         for steps in (first, second, third):
             apply(made, steps)
             compare(made.served("ip"), made.served("domain"))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
+from unittest import mock
 
+import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import EXAMPLES
 
-from dnsbl.zones.names import above, changed, index, values
+from dnsbl.errors import PublishRefused
+from dnsbl.zones import names as naming
+from dnsbl.zones.names import above, changed, index, records, values
 from dnsbl.zones.snapshot import EMPTY_NAME, GONE, HOLE
 
 LABELS = (b"a", b"b", b"a-b")  # "-" sorts before the dot
@@ -65,19 +70,50 @@ def test_values_say_what_the_listings_say(masks: dict[bytes, int], holes: set[by
         assert asked(name, found) == expected(name, masks, holes), name
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.sampled_from(EVERY), st.integers(0, 0xFFFF)))
-def test_the_index_holds_every_name_by_its_hash(found: dict[bytes, int]) -> None:
+texts = st.binary(min_size=1, max_size=255)
+
+
+@settings(max_examples=200 * EXAMPLES, deadline=None)
+@given(st.dictionaries(st.sampled_from(EVERY) | texts, st.integers(0, 0xFFFF), max_size=60))
+def test_the_index_holds_every_name_in_the_bucket_of_its_hash(found: dict[bytes, int]) -> None:
     made = index(found)
-    hashes, offsets, text = made["nhash"].tolist(), made["noff"].tolist(), made["names"].tobytes()
-    assert hashes == sorted(hashes)
-    assert len(offsets) == len(found) + 1
-    read = {}
-    for place, value in enumerate(made["nval"].tolist()):
-        name = text[offsets[place] : offsets[place + 1]]
-        assert xxhash.xxh3_64_intdigest(name) == hashes[place]
-        read[name] = value
-    assert read == found
+    offsets, text = made["nidx"].tolist(), made["names"].tobytes()
+    bits = max(0, len(found).bit_length() - 2)
+    assert len(offsets) == 2**bits + 1
+    assert (offsets[0], offsets[-1]) == (0, len(text))
+    read = []
+    for bucket, (start, end) in enumerate(itertools.pairwise(offsets)):
+        rows = list(records(memoryview(text)[start:end]))
+        hashes = [xxhash.xxh3_64_intdigest(name) for name, _ in rows]
+        assert hashes == sorted(hashes)
+        assert all(hashed >> 64 - bits == bucket for hashed in hashes)
+        read += rows
+    assert len(read) == len(found)
+    assert dict(read) == found
+    assert list(records(memoryview(text))) == read
+
+
+@given(st.permutations([b"com.a", b"com.b", b"com", b"com.ab", b"net"]))
+def test_the_same_names_make_the_same_file_even_where_hashes_are_equal(order: list[bytes]) -> None:
+    with mock.patch("xxhash.xxh3_64_intdigest", lambda name: len(name)):
+        made = index({name: len(name) for name in order})
+    assert [name for name, _ in records(memoryview(made["names"].tobytes()))] == sorted(
+        order, key=lambda name: (len(name), name)
+    )
+
+
+def test_more_names_than_offsets_can_tell_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {b"com.a": 1, b"com.b": 2}
+    monkeypatch.setattr(naming, "MAX_BYTES", 16)
+    assert index(found)["nidx"].tolist() == [0, 16]
+    monkeypatch.setattr(naming, "MAX_BYTES", 15)
+    with pytest.raises(PublishRefused, match="16 bytes, and a snapshot holds 15"):
+        index(found)
+
+
+def test_a_name_whose_length_is_no_byte_is_refused() -> None:
+    with pytest.raises(PublishRefused):
+        index({b"x" * 256: 1})
 
 
 class Around:

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import DAY, DOMAIN, IP, START, World, codes4, codes6, name_codes, world, zone
+from worlds import DAY, DOMAIN, IP, START, World, bucketed, codes4, codes6, name_codes, thresholds, world, zone
 
 from dnsbl.errors import PublishRefused, SnapshotError
 from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.store import Decision, ListingRow
 from dnsbl.subjects import parse
 from dnsbl.zones import publish as publishing
-from dnsbl.zones.publish import Publisher, cover, next_serial, zone_directory
+from dnsbl.zones.arrays import compact, singles
+from dnsbl.zones.publish import Publisher, cover, next_serial, size_of, zone_directory
 from dnsbl.zones.served import CURRENT, ServedZone, read_pointer
 from dnsbl.zones.table import pieces
 
@@ -162,12 +163,32 @@ def test_damage_is_a_whole_build(w: World, victim: str, damage: str) -> None:
     assert served.delta
     path = {"base": served.base.path, "delta": served.delta.path}.get(victim, served.base.path.with_name(CURRENT))
     content = path.read_bytes()
-    path.unlink()  # another file in its place: readers have the old one mapped
+    path.unlink()  # another file in its place: others may be reading the old one
     if damage != "gone":
         path.write_bytes(
             {"cut": content[: len(content) // 2], "altered": content[:-1] + b"\xff", "foreign": b"<html>"}[damage]
         )
     w.now += 1
+    done = Publisher(w.store, IP, w.directory).publish(w.exemptions(), w.now)
+    assert done is not None
+    assert done.whole
+    assert done.serial > served.serial
+    assert codes4(w.served("ip"), FIVE) == codes4(w.served("ip"), 0x05050606) == {0}
+
+
+@pytest.mark.parametrize("suffix", ["base", "delta"])
+def test_files_of_an_older_version_are_a_whole_build(w: World, suffix: str) -> None:
+    """The program was upgraded: nothing that was published can be read, and the serial rises all the same."""
+    w.now = START + 100
+    published(w, "5.5.5.5")
+    served = published(w, "5.5.5.5", "5.5.6.6")
+    assert served.delta
+    for path in {"base": [served.base.path, served.delta.path], "delta": [served.delta.path]}[suffix]:
+        content = path.read_bytes()
+        path.write_bytes(content[:8] + (1).to_bytes(4, "little") + content[12:])
+    with pytest.raises(SnapshotError, match="version 1, and this program reads 2; build the zone again"):
+        w.served("ip")
+    w.now = START
     done = Publisher(w.store, IP, w.directory).publish(w.exemptions(), w.now)
     assert done is not None
     assert done.whole
@@ -188,7 +209,7 @@ def test_the_serial_rises_whatever_the_clock_does(w: World, step: int) -> None:
 
 
 def test_the_serial_rises_past_a_damaged_pointer_at_the_same_second(w: World) -> None:
-    """A file of the same name would be written over the one that readers have mapped."""
+    """A file of the same name would be written over one that is in use."""
     w.now = START + 100
     served = published(w, "5.5.5.5")
     w.now = START
@@ -339,6 +360,7 @@ from worlds import IP, START
 from dnsbl.errors import SnapshotError
 from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.store import SqliteStore
+from dnsbl.zones.arrays import compact, singles
 from dnsbl.zones.publish import Publisher
 directory = Path({directory!r})
 store = SqliteStore(directory / "store.sqlite")
@@ -512,12 +534,16 @@ def test_an_exemption_that_comes_while_publishing_is_not_lost(w: World) -> None:
 @given(st.data())
 def test_the_cover_counts_every_address_once(data: st.DataObject) -> None:
     """For a base alone and with any delta, whose pieces may hide and list again what the base lists."""
+    threshold = data.draw(thresholds)
 
     def columns(rows: list[tuple[int, int, int]]) -> SimpleNamespace:
         one, wide = [r for r in rows if r[0] == r[1]], [r for r in rows if r[0] != r[1]]
-        made = {"v4one": [r[0] for r in one], "v4low": [r[0] for r in wide], "v4high": [r[1] for r in wide]}
+        made = {"v4low": [r[0] for r in wide], "v4high": [r[1] for r in wide]}
         answers = {"v4onea": [r[2] for r in one], "v4a": [r[2] for r in wide]}
-        return SimpleNamespace(**{name: np.array(v, dtype="u4") for name, v in (made | answers).items()})
+        with bucketed(threshold):
+            found = singles(np.array([r[0] for r in one], dtype="u8"))
+        found |= {name: np.array(v, dtype="u4") for name, v in made.items()}
+        return SimpleNamespace(**found, **{name: compact(np.array(v, dtype="u1")) for name, v in answers.items()})
 
     def apart(answer: st.SearchStrategy[int]) -> list[tuple[int, int, int]]:
         edges = sorted(data.draw(st.sets(st.integers(0, 50))))
@@ -534,13 +560,30 @@ def test_the_cover_counts_every_address_once(data: st.DataObject) -> None:
     assert cover(served) == len(listed)  # type: ignore[arg-type]
 
 
-def test_a_base_of_the_size_of_a_small_list_needs_few_bytes(w: World) -> None:
-    """The budget of design.md section 6: six bytes for each single address."""
-    count = 20_000
+@pytest.mark.parametrize(("count", "codes", "each"), [(20_000, 1, 4), (20_000, 2, 5), (70_000, 1, 2), (70_000, 2, 3)])
+def test_a_base_needs_few_bytes(w: World, count: int, codes: int, each: int) -> None:
+    """Four bytes for each single address, two where there are many; one more where they differ in their codes."""
     numbers = np.random.default_rng(1).choice(2**24, count, replace=False) * 2 + (5 << 24)
-    rows = [ListingRow(b"4" + int(n).to_bytes(4, "big") + b"\x20", "127.0.0.2", START, None, None) for n in numbers]
+    said = ["127.0.0.2", "127.0.0.4"]
+    rows = [
+        ListingRow(b"4" + int(n).to_bytes(4, "big") + b"\x20", said[place % codes], START, None, None)
+        for place, n in enumerate(numbers)
+    ]
+    one = zone("ip", "ip", codes=IP.model_dump(mode="json", by_alias=True)["codes"][:codes])
     w.store.decide(START, {"ip": Decision(rows, [], [])}, [])
-    done = w.publish("ip")
+    done = Publisher(w.store, one, w.directory).publish(w.exemptions(), w.now)
     assert done is not None
     assert done.pieces == count
-    assert done.bytes < 6 * count + 8192
+    index = 4 * 65_537 if count > 65_536 else 0
+    assert done.bytes < each * count + index + 4096
+
+
+def test_names_need_few_bytes(w: World) -> None:
+    """Three for each name but the name itself, and one or two for its share of the index."""
+    names = [b"dcom.example.n%d" % n for n in range(5000)]
+    rows = [ListingRow(name, "127.0.0.2", START, None, None) for name in names]
+    w.store.decide(START, {"domain": Decision(rows, [], [])}, [])
+    done = w.publish("domain")
+    assert done is not None
+    assert size_of(w.served("domain").base) == done.pieces == len(names) + 2  # `com` and `com.example` are empty
+    assert done.bytes < sum(map(len, names)) + 5 * len(names) + 4096

@@ -7,22 +7,26 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import EXAMPLES, IP, labels
+from worlds import EXAMPLES, IP, bucketed, labels, thresholds
 
 from dnsbl.errors import SnapshotError
+from dnsbl.zones import layers as layering
 from dnsbl.zones import names
+from dnsbl.zones.arrays import compact, singles, write
 from dnsbl.zones.served import CURRENT, Pointer, ServedZone, read_pointer
-from dnsbl.zones.snapshot import EMPTY_NAME, GONE, HOLE, Mapped, write
+from dnsbl.zones.snapshot import EMPTY_NAME, GONE, HOLE, Snapshot
 from dnsbl.zones.view import EMPTY, NOTHING
 
 ANSWERS = [[], [0], [1], [0, 1]]
 SPACE = 20
 UPPER = 0x2A00_0001 << 32  # where the IPv6 part of the tests stands
+META = {"zone": IP.model_dump(mode="json", by_alias=True), "serial": 1, "seq": 0, "answers": ANSWERS, "base": 1}
 Rows = list[tuple[int, int, int]]
 Narrow = dict[int, list[tuple[int, int, int]]]
 
@@ -30,16 +34,17 @@ Narrow = dict[int, list[tuple[int, int, int]]]
 def split(family: str, rows: Rows, width: str) -> dict[str, Any]:
     ones = [row for row in rows if row[0] == row[1]]
     wide = [row for row in rows if row[0] != row[1]]
+    one = np.array([r[0] for r in ones], dtype=width)
     return {
-        f"{family}one": np.array([r[0] for r in ones], dtype=width),
-        f"{family}onea": np.array([r[2] for r in ones], dtype="u1"),
+        **(singles(one) if family == "v4" else {"v6one": one}),
+        f"{family}onea": compact(np.array([r[2] for r in ones], dtype="u1")),
         f"{family}low": np.array([r[0] for r in wide], dtype=width),
         f"{family}high": np.array([r[1] for r in wide], dtype=width),
-        f"{family}a": np.array([r[2] for r in wide], dtype="u2"),
+        f"{family}a": compact(np.array([r[2] for r in wide], dtype="u2")),
     }
 
 
-def snapshot(path: Path, four: Rows, six: Rows, narrow: Narrow, found: Mapping[bytes, int], base: int = 1) -> Mapped:
+def snapshot(path: Path, four: Rows, six: Rows, narrow: Narrow, found: Mapping[bytes, int], base: int = 1) -> Snapshot:
     pieces = [(upper, *piece) for upper in sorted(narrow) for piece in sorted(narrow[upper])]
     arrays = {
         **split("v4", four, "u4"),
@@ -47,18 +52,20 @@ def snapshot(path: Path, four: Rows, six: Rows, narrow: Narrow, found: Mapping[b
         "v6d": np.array([UPPER + p[0] for p in pieces], dtype="u8"),
         "v6dlow": np.array([p[1] for p in pieces], dtype="u8"),
         "v6dhigh": np.array([p[2] for p in pieces], dtype="u8"),
-        "v6da": np.array([p[3] for p in pieces], dtype="u1"),
+        "v6da": compact(np.array([p[3] for p in pieces], dtype="u1")),
         **names.index(found),
     }
-    meta = {"zone": IP.model_dump(mode="json", by_alias=True), "serial": base, "seq": 0, "answers": ANSWERS, "base": 1}
-    write(path, meta, arrays)
-    return Mapped(path)
+    write(path, META | {"serial": base}, arrays)
+    return Snapshot(path)
 
 
 @st.composite
 def apart(draw: st.DrawFn, lowest: int, top: int = SPACE) -> Rows:
     edges = sorted(draw(st.sets(st.integers(0, top), max_size=10)))
-    rows = [(a, b - 1, draw(st.integers(lowest, 3))) for a, b in itertools.pairwise(edges)]
+    answers = st.integers(lowest, 3)
+    if draw(st.booleans()):
+        answers = st.just(draw(answers))
+    rows = [(a, b - 1, draw(answers)) for a, b in itertools.pairwise(edges)]
     return [row for row in rows if draw(st.booleans())]
 
 
@@ -75,11 +82,13 @@ edge = st.integers(0, SPACE)
 
 
 @settings(max_examples=200 * EXAMPLES, deadline=None)
-@given(apart(1), st.none() | apart(0), st.lists(st.tuples(edge, edge), min_size=1, max_size=8), wanted_bytes)
+@given(
+    apart(1), st.none() | apart(0), st.lists(st.tuples(edge, edge), min_size=1, max_size=8), wanted_bytes, thresholds
+)  # fmt: skip
 def test_addresses_of_both_families_are_what_the_newest_layer_says(
-    base: Rows, delta: Rows | None, questions: list[tuple[int, int]], wanted: bytes | None
+    base: Rows, delta: Rows | None, questions: list[tuple[int, int]], wanted: bytes | None, threshold: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, bucketed(threshold):
         over = None if delta is None else snapshot(Path(directory, "d"), delta, delta, {}, {})
         served = ServedZone(snapshot(Path(directory, "b"), base, base, {}, {}), over)
     layers = [base] if delta is None else [delta, base]
@@ -93,6 +102,82 @@ def test_addresses_of_both_families_are_what_the_newest_layer_says(
         expected = any(answer and (wanted is None or wanted[answer]) for answer in answers)
         assert served.any4(first, last, wanted) == expected
         assert served.any6((UPPER + first) << 64, (UPPER + last) << 64 | 2**64 - 1, wanted) == expected
+
+
+BORDERS = sorted(
+    {
+        *range(3), *range(65_534, 65_539), *range(2 * 65_536 - 2, 2 * 65_536 + 2), 2**31 - 1, 2**31,
+        *range(2**32 - 65_538, 2**32 - 65_534), *range(2**32 - 3, 2**32),
+    }
+)  # fmt: skip
+
+
+@st.composite
+def bordering(draw: st.DrawFn, lowest: int) -> Rows:
+    """Pieces from border to border of what a bucket holds."""
+    edges = sorted(draw(st.sets(st.sampled_from([*BORDERS, 2**32]), max_size=16)))
+    same = draw(st.none() | st.integers(lowest, 3))
+    rows = []
+    for start, end in itertools.pairwise(edges):
+        answer = draw(st.integers(lowest, 3)) if same is None else same
+        size = draw(st.sampled_from([0, 1, 1, end - start]))
+        rows += [(start, start + size - 1, answer)] if size else []
+    return rows
+
+
+@settings(max_examples=300 * EXAMPLES, deadline=None)
+@given(bordering(1), st.none() | bordering(0), wanted_bytes, thresholds, st.sampled_from([2, 256]))
+def test_addresses_at_the_borders_of_buckets_and_of_the_space(
+    base: Rows, delta: Rows | None, wanted: bytes | None, threshold: int, block: int
+) -> None:
+    with tempfile.TemporaryDirectory() as directory, bucketed(threshold):
+        over = None if delta is None else snapshot(Path(directory, "d"), delta, [], {}, {})
+        served = ServedZone(snapshot(Path(directory, "b"), base, [], {}, {}), over)
+    layers = [base] if delta is None else [delta, base]
+    model = {point: said(layers, point) for point in BORDERS}
+    assert {point: served.lookup4(point) for point in BORDERS} == model
+    steps = sorted({*BORDERS, *(e for rows in layers for a, b, _ in rows for e in (a, b + 1) if e < 2**32)})
+    listed = [answer and (wanted is None or wanted[answer]) for answer in (said(layers, point) for point in steps)]
+    with mock.patch.object(layering, "BLOCK", block):
+        for first, last in itertools.combinations_with_replacement(range(0, len(steps), 3), 2):
+            assert served.any4(steps[first], steps[last], wanted) == any(listed[first : last + 1])
+
+
+@settings(max_examples=30 * EXAMPLES, deadline=None)
+@given(st.integers(0, 2**32), thresholds, st.sampled_from(["u1", "u2"]), st.integers(1, 3))
+def test_a_rare_answer_among_many_is_found(seed: int, threshold: int, width: str, found: int) -> None:
+    """Blocks of pieces without it are passed over."""
+    random = np.random.default_rng(seed)
+    numbers = np.unique(random.integers(0, 2**32, 3000, dtype=np.uint64))
+    ids = np.ones(len(numbers), dtype=width)
+    rare = np.sort(random.choice(len(numbers), found, replace=False))
+    ids[rare] = 300 if width == "u2" else 3
+    with tempfile.TemporaryDirectory() as directory, bucketed(threshold):
+        empty = split("v4", [], "u4") | split("v6", [], "u8") | names.index({})
+        empty |= {name: np.zeros(0, dtype="u8") for name in ("v6d", "v6dlow", "v6dhigh")}
+        write(Path(directory, "x"), META, {**empty, "v6da": empty["v6onea"], **singles(numbers), "v4onea": ids})
+        served = ServedZone(Snapshot(Path(directory, "x")))
+    wanted = bytes(int(ids[rare[0]])) + b"\1"
+    edges = [0, *(int(numbers[place]) for place in rare), 2**32 - 1]
+    for before, after in itertools.pairwise(edges):
+        assert not served.any4(before + 1, after - 1, wanted)
+    for place in rare.tolist():
+        at = int(numbers[place])
+        assert served.any4(at, at, wanted) and served.any4(0, at, wanted) and served.any4(at, 2**32 - 1, wanted)
+
+
+def test_a_question_looks_under_so_many_pieces_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delta that hides a great deal is not walked through for a stranger's question: the answer is then yes, which
+    costs a resolver a question more."""
+    rows = [(2 * n, 2 * n, 1) for n in range(10)]
+    served = ServedZone(
+        snapshot(tmp_path / "b", rows, [], {}, {}),
+        snapshot(tmp_path / "d", [(a, b, 0) for a, b, _ in rows], [], {}, {}),
+    )
+    assert not served.any4(0, 100)
+    monkeypatch.setattr(layering, "MAX_HIDDEN", 5)
+    assert served.any4(0, 100)
+    assert not served.any4(0, 8)
 
 
 def prefix_ranges() -> list[tuple[int, int]]:
@@ -169,6 +254,21 @@ def test_a_dot_inside_a_label_is_no_border_of_labels(tmp_path: Path) -> None:
     assert served.lookup_name([b"com", b"example.bad"]) == NOTHING
     assert served.lookup_name([b"com.example", b"bad"]) == NOTHING
     assert served.lookup_name([b"com", b"a", b"x.y", b"z"]) == 2
+
+
+texts = st.text("ab.-", min_size=1, max_size=8).filter(lambda t: ".." not in t and t.strip(".") == t)
+
+
+@settings(max_examples=150 * EXAMPLES, deadline=None)
+@given(
+    st.dictionaries(texts.map(str.encode), st.integers(1, 3), max_size=100),
+    st.lists(texts.map(str.encode), max_size=20),
+)
+def test_names_are_found_in_their_buckets(found: dict[bytes, int], others: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        served = ServedZone(snapshot(Path(directory, "b"), [], [], {}, found))
+    for name in [*found, *others]:
+        assert served.name_value(name) == found.get(name, -1)
 
 
 def test_names_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

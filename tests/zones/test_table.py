@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from worlds import EXAMPLES
 
 from dnsbl.subjects import bounds, parse
-from dnsbl.zones.table import Pieces, columns4, columns6, flatten, merge, overlay, pieces
+from dnsbl.zones.table import Pieces, columns4, columns6, flatten, laid_over, merge, overlay, pieces
 
 SPACE = 24
 number = st.integers(0, SPACE - 1)
@@ -94,6 +94,15 @@ def test_overlay_is_the_upper_one_where_it_says_anything(
     under: list[tuple[int, int, int]], over: list[tuple[int, int, int]]
 ) -> None:
     made = overlay(pieces(under), pieces(over))
+    assert points(made) == points(pieces(under)) | points(pieces(over))
+
+
+@settings(max_examples=300 * EXAMPLES, deadline=None)
+@given(apart(), apart())
+def test_what_is_laid_over_a_large_table_is_an_overlay(
+    under: list[tuple[int, int, int]], over: list[tuple[int, int, int]]
+) -> None:
+    made = laid_over(pieces(under), pieces(over))
     assert points(made) == points(pieces(under)) | points(pieces(over))
 
 

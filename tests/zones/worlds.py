@@ -7,9 +7,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from unittest import mock
+
+from hypothesis import strategies as st
 
 from dnsbl.config import ZoneDef
 from dnsbl.model import Report
@@ -18,6 +20,7 @@ from dnsbl.reputation.sweep import ExemptionCache, sweep
 from dnsbl.special import NEVER_LIST
 from dnsbl.store import Exemption, SqliteStore
 from dnsbl.subjects import ancestors, bounds, is_ip, parse
+from dnsbl.zones import arrays
 from dnsbl.zones.build import test_points as points_of
 from dnsbl.zones.publish import Published, Publisher, zone_directory
 from dnsbl.zones.served import ServedZone, read_pointer
@@ -146,6 +149,14 @@ def holds(subject: bytes, mark: bytes, address: int) -> bool:
         return False
     first, last = bounds(subject)
     return first <= address <= last
+
+
+thresholds = st.sampled_from([1, arrays.BUCKETS_FROM])  # of small files: by bucket, or not
+
+
+def bucketed(threshold: int) -> AbstractContextManager[object]:
+    """Files written meanwhile keep so many singles or more by bucket."""
+    return mock.patch.object(arrays, "BUCKETS_FROM", threshold)
 
 
 @contextmanager

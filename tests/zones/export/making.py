@@ -14,9 +14,10 @@ from dnsbl.config import ZoneDef
 from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.store.contract import Exemption
 from dnsbl.subjects import parse
+from dnsbl.zones.arrays import write
 from dnsbl.zones.build import build_base
 from dnsbl.zones.served import ServedZone
-from dnsbl.zones.snapshot import Mapped, write
+from dnsbl.zones.snapshot import Snapshot
 
 MADE_AT = 1_790_000_000
 CODES = ("127.0.0.2", "127.0.0.4", "127.0.0.10")
@@ -57,7 +58,7 @@ def served(zone: ZoneDef, listed: Mapping[str, Iterable[int]], exempt: Iterable[
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "7.base"
         write(path, info, arrays)
-        return ServedZone(Mapped(path))
+        return ServedZone(Snapshot(path))
 
 
 def answered(view: ServedZone, address: str) -> set[str]:

@@ -1,0 +1,89 @@
+"""Snapshot files for numpy: how those who build one write it, and its columns for those who take all of them. The
+format is in `snapshot`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import xxhash
+from numpy.typing import NDArray
+
+from ..errors import SnapshotError
+from .snapshot import ALIGN, CHECKSUM_AT, HEADER, MAGIC, SECTION, VERSION, Snapshot
+
+__all__ = ["Arrays", "answer_ids", "compact", "numbers", "singles", "write"]
+
+Arrays = dict[str, NDArray[Any]]
+
+BUCKETS_FROM = 65_536  # so many singles are kept by bucket: fewer would not make up for the index
+BUCKETS = 65_536
+
+
+def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
+    """Write a snapshot under a name of its own and sync it; nobody reads it until a pointer names it. Returns its size
+    in bytes. Raises SnapshotError."""
+    sections = {"meta": np.frombuffer(orjson.dumps(dict(meta)), dtype=np.uint8), **arrays}
+    table = bytearray()
+    blobs: list[bytes] = []
+    offset = aligned(HEADER.size + SECTION.size * len(sections))
+    for name, array in sections.items():
+        blob = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+        table += SECTION.pack(name.encode(), array.dtype.itemsize, offset, len(array))
+        padding = bytes(aligned(len(blob)) - len(blob))
+        blobs += [blob, padding]
+        offset += len(blob) + len(padding)
+    head = HEADER.pack(MAGIC, VERSION, len(sections), offset, 0) + bytes(table)
+    head += bytes(aligned(len(head)) - len(head))
+    digest = xxhash.xxh3_64(head)
+    for blob in blobs:
+        digest.update(blob)
+    head = head[: CHECKSUM_AT.start] + digest.intdigest().to_bytes(8, "little") + head[CHECKSUM_AT.stop :]
+    try:
+        with path.open("wb") as file:
+            file.write(head)
+            for blob in blobs:
+                file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be written ({error.strerror}); the last good snapshot stays") from error
+    return offset
+
+
+def aligned(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN
+
+
+def singles(addresses: NDArray[Any]) -> Arrays:
+    """The sections of single IPv4 addresses, given ascending."""
+    if len(addresses) < BUCKETS_FROM:
+        return {"v4idx": np.array([0, len(addresses)], dtype=np.uint32), "v4one": addresses.astype(np.uint32)}
+    starts = np.arange(BUCKETS, dtype=addresses.dtype) << addresses.dtype.type(16)
+    index = np.append(np.searchsorted(addresses, starts), len(addresses))
+    return {"v4idx": index.astype(np.uint32), "v4one": addresses.astype(np.uint16)}
+
+
+def compact(ids: NDArray[Any]) -> NDArray[Any]:
+    """A column of answer ids as it is stored: one item where all are equal."""
+    return ids[:1] if len(ids) and (ids == ids[0]).all() else ids
+
+
+def numbers(file: Snapshot, family: str) -> NDArray[Any]:
+    """The singles of a file ("v4": whole addresses; "v6": upper halves), ascending."""
+    low = np.asarray(getattr(file, f"{family}one"))
+    if family != "v4" or len(file.v4idx) != BUCKETS + 1:
+        return low
+    high = np.arange(BUCKETS, dtype=np.uint32) << np.uint32(16)
+    return np.asarray(np.repeat(high, np.diff(np.asarray(file.v4idx))) | low)
+
+
+def answer_ids(file: Snapshot, pieces: str) -> NDArray[Any]:
+    """The answer ids of "v4one", "v4", "v6one", "v6" or "v6d", one for each piece."""
+    ids = np.asarray(getattr(file, f"{pieces}a"))
+    count = len(getattr(file, pieces if pieces.endswith(("one", "d")) else f"{pieces}low"))
+    return np.broadcast_to(ids, count) if len(ids) == 1 else ids
