@@ -17,7 +17,7 @@ from typing import Any
 import click
 import orjson
 
-from . import __version__, clock, config, screens
+from . import __version__, clock, config, native, screens
 from .errors import ConfigError, DnsblError, IntakeError, Quarantined
 
 __all__ = ["main"]
@@ -510,5 +510,7 @@ def config_check(as_json: bool) -> None:
 @as_json
 def version(as_json: bool) -> None:
     """Version, and whether the native path answers."""
-    value = {"version": __version__, "native": False, "why": "the native path is not built yet; Python answers"}
-    emit(as_json, value, lambda v: click.echo(f"dnsbl {v['version']}\nnative: no ({v['why']})"))
+    there = native.module is not None
+    value = {"version": __version__, "native": there, "why": native.why}
+    said = "yes" if there else "no"
+    emit(as_json, value, lambda v: click.echo(f"dnsbl {v['version']}\nnative: {said} ({v['why']})"))

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import orjson
 
-from . import config, sdnotify
-from .config import Settings
+from . import config, native, sdnotify
+from .config import DnsConfig, Settings
 from .dns.answer import Answerer
 from .dns.counters import Counters
+from .dns.native import Native
 from .dns.server import DnsServer
+from .dns.watch import Watcher
 from .errors import ConfigError, StartError
 from .files import replacing
 from .zones.loaded import Snapshots
@@ -49,6 +51,8 @@ class Front:
         self.snapshots = Snapshots(settings.config.data_dir)
         self.counters = Counters()
         self.answerer = Answerer([], settings.config.dns, self.counters)
+        self.native = native_of(self.answerer, settings.config.dns)
+        self.watcher = Watcher(self.answerer, self.native, settings.config.dns)
         self.stopping = asyncio.Event()
         self.back: asyncio.subprocess.Process | None = None
         self.back_says: dict[str, object] = {}
@@ -58,13 +62,17 @@ class Front:
         """Serve until SIGTERM or SIGINT; `ready` is called once all roles are up. Raises StartError."""
         sockets = sdnotify.listen_sockets("dns")
         self.look()
-        self.server = DnsServer(self.answerer, () if sockets else self.settings.config.dns.listen, sockets)
+        dns = self.settings.config.dns
+        self.server = DnsServer(
+            self.answerer, () if sockets else dns.listen, sockets, native=self.native, threads=dns.threads or cores()
+        )
         await self.server.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
-        tasks = [asyncio.create_task(job) for job in (self.watch(), self.write_counters(), self.watchdog())]
+        jobs = (self.watch(), self.write_counters(), self.watchdog(), self.watcher.run())
+        tasks = [asyncio.create_task(job) for job in jobs]
         stop = asyncio.ensure_future(self.stopping.wait())
         try:
             if self.back_command:
@@ -94,6 +102,8 @@ class Front:
     def look(self) -> None:
         if self.snapshots.look(list(self.settings.zones)):
             self.answerer.replace(list(self.snapshots.views.values()))
+            if self.native:
+                self.native.replace()
 
     async def watch(self) -> None:
         while True:
@@ -130,7 +140,8 @@ class Front:
         """Counters for /metrics, which the back serves. A full disk costs the figures, not the answers."""
         last = b""
         while True:
-            content = orjson.dumps({"pid": os.getpid(), **self.counters.snapshot()})
+            counted = self.native.counters() if self.native else self.counters
+            content = orjson.dumps({"pid": os.getpid(), **counted.snapshot(), **self.watcher.snapshot()})
             if content != last:
                 with contextlib.suppress(OSError):
                     self.counters_file.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +208,18 @@ class Front:
             log.warning("web and jobs did not stop within %d s and were ended", STOP_WITHIN)
             self.back.kill()
             await self.back.wait()
+
+
+def native_of(answerer: Answerer, settings: DnsConfig) -> Native | None:
+    """The native path, where it is built and wanted."""
+    if native.module is None or settings.native == native.OFF:
+        return None
+    return Native(native.module, answerer)
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def back_command(path: Path | None, roles: Sequence[str]) -> list[str]:

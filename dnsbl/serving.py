@@ -13,7 +13,7 @@ from typing import Any
 import click
 import orjson
 
-from . import __version__, screens
+from . import __version__, native, screens
 from .config import Settings
 from .errors import DnsblError, StartError
 from .front import EXIT_START, Front, back_command
@@ -26,8 +26,8 @@ BACK_ROLES = ("web", "jobs")
 def serve(settings: Settings, path: Path | None, roles: Sequence[str], child: bool, as_json: bool) -> int:
     """Run roles until told to stop; returns the exit code. DNS and the rest run in two processes."""
     set_up_logging()
-    if settings.config.dns.native == "require":
-        click.echo('dnsbl: dns.native = "require": the native path is not built yet; write "auto" or "off"', err=True)
+    if "dns" in roles and settings.config.dns.native == "require" and native.module is None:
+        click.echo(f'dnsbl: dns.native = "require", but the native path is {native.why}', err=True)
         return 1
     behind = [role for role in BACK_ROLES if role in roles]
     try:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / "dnsbl"
 # From the ground up. A module imports from its own layer's package and from the layers before; those of one line do
 # not know one another.
 LAYERS: list[set[str]] = [
-    {"errors", "clock", "subjects", "model", "config", "special", "sdnotify", "files"},
+    {"errors", "clock", "subjects", "model", "config", "special", "sdnotify", "files", "native"},
     {"store"},
     {"intake", "reputation"},
     {"zones"},
@@ -33,6 +33,7 @@ GROUND = [
     "special",
     "files",
     "sdnotify",
+    "native",
 ]  # each may import those before it
 DNS_KNOWS = {"zones.view", "zones.served", "zones.snapshot"}  # and the ground floor
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

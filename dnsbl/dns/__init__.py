@@ -9,5 +9,6 @@ How a packet goes through:
     served    what a name of a zone stands for
     records   a zone's records, packed once by dnslib
 
-`server` opens and closes the sockets, `counters` keeps what was asked and what became of it.
+`native` puts the Rust path (`dnsbl/native/`) in front of that ladder where it is built. `server` opens and closes the
+sockets, `counters` keeps what was asked and what became of it, `samples` and `watch` who asks.
 """

@@ -15,6 +15,7 @@ from . import message, records
 from .cookies import Cookies, packed_address, secrets_of
 from .counters import Counters
 from .message import Ede, Qclass, Qtype, Query, Rcode, Transport
+from .samples import Samples
 from .served import Served
 
 __all__ = ["Answerer"]
@@ -50,6 +51,7 @@ class Answerer:
         counters: Counters | None = None, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self.counters = counters if counters is not None else Counters()
+        self.samples = Samples()
         self.cookies = Cookies(secrets_of(settings), clock)
         self.udp_size = settings.udp_size
         self.version = settings.version.encode("utf-8")
@@ -76,6 +78,8 @@ class Answerer:
         limit = message.MAX_TCP if transport == "tcp" else message.udp_limit(query, self.udp_size)
         zone, reply = self.answer(query, limit)
         self.count(query, zone, reply, transport)
+        if self.samples.due():
+            self.sample(query, zone, reply, client)
         return reply
 
     def check_cookie(self, query: Query, client: str) -> None:
@@ -99,6 +103,11 @@ class Answerer:
         if reply[2] & 0x02:  # TC
             self.counters.truncated += 1
         self.counters.reply(zone.name if zone else "", query.qtype, rcode, transport)
+
+    def sample(self, query: Query, zone: Served | None, reply: bytes, client: str) -> None:
+        name = query.question[: query.name_size].lower()
+        rcode = query.rcode or reply[3] & 0xF
+        self.samples.put(client, name, query.qtype, rcode, zone.name if zone else "")
 
     def answer(self, query: Query, limit: int) -> tuple[Served | None, bytes]:
         """The ladder: the zone a query fell into, if any, and the reply."""

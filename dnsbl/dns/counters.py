@@ -11,13 +11,17 @@ from typing import Any
 from .cookies import Standing
 from .message import Rcode, Transport
 
-__all__ = ["Counters"]
+__all__ = ["EVENTS", "OTHER", "TYPES", "Counters"]
 
 TYPES = {
     1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV", 43: "DS",
     48: "DNSKEY", 65: "HTTPS", 251: "IXFR", 252: "AXFR", 255: "ANY", 257: "CAA",
 }  # fmt: skip
 OTHER = "other"
+EVENTS = (
+    "malformed", "silent", "truncated", "dropped", "failed", "connections", "refused", "timed_out",
+    "cookies_new", "cookies_valid", "cookies_invalid", "handed", "overflowed",
+)  # fmt: skip
 
 
 class Counters:
@@ -32,15 +36,26 @@ class Counters:
         self.failed = 0  # queries lost to an error of ours
         self.connections = 0  # taken over TCP
         self.refused = 0  # TCP connections over a limit
+        self.handed = 0  # queries that the native path left to this one
+        self.overflowed = 0  # and those that found no room in the queue between them
+        self.batches = [0] * 8  # how often 1, 2-3, 4-7 ... packets came at once; the native path only
         self.timed_out = 0  # TCP connections closed for silence, a message left unfinished, or replies left unread
         self.cookies_new = 0  # queries with a client cookie alone
         self.cookies_valid = 0
         self.cookies_invalid = 0  # server cookies that are too old, made for another client, or not by us
 
-    def reply(self, zone: str, qtype: int, rcode: int, transport: Transport) -> None:
-        """Count one reply; `zone` is empty outside the zones served."""
+    def reply(self, zone: str, qtype: int, rcode: int, transport: Transport, count: int = 1) -> None:
+        """Count a reply; `zone` is empty outside the zones served."""
         key = (zone, TYPES.get(qtype, OTHER), rcode, transport)
-        self.replies[key] = self.replies.get(key, 0) + 1
+        self.replies[key] = self.replies.get(key, 0) + count
+
+    def add(self, other: Counters) -> None:
+        """Count what another has counted."""
+        for key, count in other.replies.items():
+            self.replies[key] = self.replies.get(key, 0) + count
+        for name in EVENTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.batches = [one + more for one, more in zip(self.batches, other.batches, strict=True)]
 
     def cookie(self, standing: Standing) -> None:
         """Count one cookie received."""
@@ -60,8 +75,4 @@ class Counters:
             for label, value in row.items():
                 by[label][value] = by[label].get(value, 0) + count
             rows.append({**row, "count": count})
-        names = (
-            "malformed", "silent", "truncated", "dropped", "failed", "connections", "refused", "timed_out",
-            "cookies_new", "cookies_valid", "cookies_invalid",
-        )  # fmt: skip
-        return {"replies": rows, "by": by, **{name: getattr(self, name) for name in names}}
+        return {"replies": rows, "by": by, "batches": self.batches, **{name: getattr(self, name) for name in EVENTS}}

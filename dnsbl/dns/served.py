@@ -15,7 +15,7 @@ from socket import AF_INET6, inet_ntop
 from ..zones.view import EMPTY, NOTHING, ZoneView
 from .records import RecordSet, apex_sets, code_records, fill, negative_soa, template, txt_record
 
-__all__ = ["Found", "Served", "Table"]
+__all__ = ["Found", "Served", "Table", "presentation"]
 
 OCTETS = {str(octet).encode(): octet for octet in range(256)}  # no other way of writing one is a name
 NIBBLES = b"0123456789abcdef"
@@ -67,16 +67,16 @@ class Served:
         self.soa = negative_soa(zone, view.serial)
         self.apex = apex_sets(zone, view.serial)
         self.texts = [template(code.text) if code.text else () for code in zone.codes]
-        records = code_records(zone)
-        self.whole = Table(list(view.answers), records, None)
-        self.sublists = self.sublist_tables(records) if self.is_ip else {}
+        self.records = code_records(zone)
+        self.whole = Table(list(view.answers), self.records, None)
+        self.sublists = self.sublist_tables() if self.is_ip else {}
 
-    def sublist_tables(self, records: list[bytes]) -> dict[bytes, Table]:
+    def sublist_tables(self) -> dict[bytes, Table]:
         tables = {}
         for name in {code.sublist for code in self.view.zone.codes if code.sublist}:
             members = {number for number, code in enumerate(self.view.zone.codes) if code.sublist == name}
             codes = [tuple(code for code in ids if code in members) for ids in self.view.answers]
-            tables[name.encode("ascii")] = Table(codes, records, bytes(1 if ids else 0 for ids in codes))
+            tables[name.encode("ascii")] = Table(codes, self.records, bytes(1 if ids else 0 for ids in codes))
         return tables
 
     def find(self, path: list[bytes]) -> Found:

@@ -15,6 +15,7 @@ from ..config import parse_listen
 from ..errors import StartError
 from .answer import Answerer
 from .counters import Counters
+from .native import Native
 from .tcp import TcpLimits, TcpServer
 from .udp import Answer, Faults, UdpServer
 
@@ -32,17 +33,22 @@ WHAT_TO_DO = {
 
 
 class DnsServer:
-    """Serves an answerer on addresses ("127.0.0.1:5300", "[::1]:5300") and on sockets that are already bound."""
+    """Serves an answerer on addresses ("127.0.0.1:5300", "[::1]:5300") and on sockets that are already bound; with
+    the native path over it, UDP in threads: each has a socket of its own on an address, and shares one given bound."""
 
     def __init__(
         self, answerer: Answerer, listen: Sequence[str] = (), sockets: Sequence[socket.socket] = (),
-        counters: Counters | None = None, limits: TcpLimits | None = None, answer: Answer | None = None,
+        counters: Counters | None = None, limits: TcpLimits | None = None,
+        answer: Answer | None = None, native: Native | None = None, threads: int = 1,
     ) -> None:  # fmt: skip
-        self.answer = answer or answerer.reply
+        self.native = native
+        self.threads = threads if native else 1  # for each address
+        self.answer = answer or (native.reply if native else answerer.reply)
         self.listen = listen
         self.sockets = list(sockets)
         self.counters = counters if counters is not None else answerer.counters
         self.limits = limits
+        self.taken: list[socket.socket] = []  # that the native path answers on
         self.udp: list[UdpServer] = []
         self.tcp: list[TcpServer] = []
         self.addresses: list[tuple[str, int]] = []  # what is served, once started
@@ -54,7 +60,7 @@ class DnsServer:
         opened = list(self.sockets)
         try:
             for host, port in addresses:
-                opened += open_pair(host, port)
+                opened += open_address(host, port, self.threads)
             for sock in opened:
                 await self.serve(sock, faults)
         except StartError:
@@ -65,7 +71,10 @@ class DnsServer:
 
     async def serve(self, sock: socket.socket, faults: Faults) -> None:
         host, port = sock.getsockname()[:2]
-        if sock.type == socket.SOCK_DGRAM:
+        if sock.type == socket.SOCK_DGRAM and self.native:
+            self.native.serve(sock, self.threads if sock in self.sockets else 1)
+            self.taken.append(sock)
+        elif sock.type == socket.SOCK_DGRAM:
             udp = UdpServer(sock, self.answer, self.counters, faults)
             udp.start()
             self.udp.append(udp)
@@ -83,19 +92,28 @@ class DnsServer:
         """Stop: clients over TCP get the replies to what they have sent."""
         for udp in self.udp:
             udp.close()
+        if self.native:
+            await self.native.close()
+        for sock in self.taken:
+            sock.close()
         for tcp in self.tcp:
             await tcp.close()
-        self.udp, self.tcp, self.addresses = [], [], []
+        self.udp, self.tcp, self.addresses, self.taken = [], [], [], []
 
 
-def open_pair(host: str, port: int) -> list[socket.socket]:
-    """A UDP and a TCP socket on one address; port 0 is any port that is free for both. Raises StartError."""
+def open_address(host: str, port: int, count: int) -> list[socket.socket]:
+    """A TCP and `count` UDP sockets on one address; port 0 is any port that is free for both. Raises StartError."""
     for last in [False] * (ANY_PORT_TRIES if port == 0 else 0) + [True]:
-        udp = open_one("UDP", host, port, bind_udp)
+        # TCP first: it is never shared, so another server of ours on the port is noticed before it loses a packet.
+        opened = [open_one("TCP", host, port, bind_tcp)]
         try:
-            return [udp, open_one("TCP", host, udp.getsockname()[1], bind_tcp)]
+            bind = bind_udp if count == 1 else bind_udp_shared
+            for _ in range(count):
+                opened.append(open_one("UDP", host, opened[0].getsockname()[1], bind))
+            return opened
         except StartError:
-            udp.close()
+            for sock in opened:
+                sock.close()
             if last:
                 raise
     raise AssertionError  # the last turn returns or raises
@@ -118,11 +136,16 @@ def bind_udp(host: str, port: int) -> socket.socket:
     return bound(host, port, socket.SOCK_DGRAM)
 
 
+def bind_udp_shared(host: str, port: int) -> socket.socket:
+    """One of several on an address: the system deals clients out among them."""
+    return bound(host, port, socket.SOCK_DGRAM, share=True)
+
+
 def bind_tcp(host: str, port: int) -> socket.socket:
     return bound(host, port, socket.SOCK_STREAM)
 
 
-def bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+def bound(host: str, port: int, kind: socket.SocketKind, share: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.ExitStack() as undo:
         sock = undo.enter_context(socket.socket(family, kind))
@@ -130,6 +153,8 @@ def bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:  # a restart need not wait for old connections to be forgotten
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, port))
         undo.pop_all()
         return sock

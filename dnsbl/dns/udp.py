@@ -19,7 +19,7 @@ from typing import Any
 from .counters import Counters
 from .message import Transport
 
-__all__ = ["Answer", "Faults", "UdpServer"]
+__all__ = ["Answer", "Faults", "UdpServer", "is_wildcard", "receive_buffer"]
 
 Answer = Callable[[bytes, Transport, str], bytes | None]  # the text is the address of the client
 
@@ -63,14 +63,13 @@ class UdpServer:
     def start(self) -> None:
         """Take part in the running loop."""
         self.sock.setblocking(False)
-        with contextlib.suppress(OSError):  # the system may allow less, and gives what it allows
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        receive_buffer(self.sock)
         self.loop = asyncio.get_running_loop()
         self.loop.add_reader(self.sock.fileno(), self.choose())
 
     def choose(self) -> Callable[[], None]:
         """The reader for this socket: only one bound to all addresses needs to know which one was asked."""
-        if not ip_address(self.sock.getsockname()[0].partition("%")[0]).is_unspecified:
+        if not is_wildcard(self.sock):
             return self.read
         if self.sock.family == socket.AF_INET6:
             self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
@@ -113,6 +112,17 @@ class UdpServer:
                 self.counters.dropped += 1
             except Exception as error:
                 self.faults.note(error)
+
+
+def receive_buffer(sock: socket.socket) -> None:
+    """Let the system keep what arrives while we are busy; it may allow less, and gives what it allows."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+
+def is_wildcard(sock: socket.socket) -> bool:
+    """Whether it is bound to all addresses."""
+    return ip_address(sock.getsockname()[0].partition("%")[0]).is_unspecified
 
 
 def source(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, Any]]:

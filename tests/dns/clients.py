@@ -9,22 +9,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from compiled import over
 
 from dnsbl.dns.answer import Answerer
+from dnsbl.dns.counters import Counters
 from dnsbl.dns.server import DnsServer
 
 SECONDS = 20  # a test that waits longer has found a fault
+PATH = "python"  # or "native"; see conftest
 
 
 @asynccontextmanager
 async def serving(answerer: Answerer, **options: object) -> AsyncIterator[DnsServer]:
-    """A running server on a free port of 127.0.0.1."""
-    server = DnsServer(answerer, **{"listen": ["127.0.0.1:0"], **options})  # type: ignore[arg-type]
+    """A running server on a free port of 127.0.0.1, over the path that is wanted."""
+    more = {"native": over(answerer), **options} if PATH == "native" else options
+    server = DnsServer(answerer, **{"listen": ["127.0.0.1:0"], **more})  # type: ignore[arg-type]
     await server.start()
     try:
         yield server
     finally:
         await server.close()
+
+
+def counted(server: DnsServer) -> Counters:
+    """All that a server has counted, whichever path answered."""
+    return server.native.counters() if server.native else server.counters
 
 
 class Datagrams(asyncio.DatagramProtocol):

@@ -60,6 +60,7 @@ class FakeView:
     ) -> None:
         self.zone = zone
         self.serial = serial
+        self.given = dict(networks or {}), dict(names or {})
         self.names = {tuple(reversed(n.encode().split(b"."))): tuple(sorted(c)) for n, c in (names or {}).items()}
         parsed = [(ip_network(text), set(codes)) for text, codes in (networks or {}).items()]
         cut = {v: segments([(int(n[0]), int(n[-1]), c) for n, c in parsed if n.version == v]) for v in (4, 6)}

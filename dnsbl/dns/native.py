@@ -1,0 +1,137 @@
+"""The native path's place in the server: it gets the zones, answers what it knows, and hands over the rest.
+
+Records are packed by the Python path, so that both give the same bytes. On purpose different, and all there is of it:
+
+- The native path does not answer other opcodes than QUERY, class CH, AXFR and IXFR, and signed messages: they come
+  here through a bounded queue, and what has no room there is dropped and counted (`overflowed`).
+- An answer id that a zone does not have (a mistake of ours that no checksum sees) is "not listed" there, and a failure,
+  which answers nothing, here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from ..errors import StartError
+from ..zones.served import ServedZone
+from .answer import Answerer
+from .counters import Counters
+from .message import Transport
+from .samples import Sample
+from .served import Served
+from .udp import Faults, is_wildcard, receive_buffer
+
+__all__ = ["Native"]
+
+TURN = 64  # queries answered for each wake-up: then TCP and timers have their turn
+
+
+class Native:
+    """An answerer's native side, from the first `serve` until `close`."""
+
+    def __init__(self, module: ModuleType, answerer: Answerer) -> None:
+        self.answerer = answerer
+        self.server = module.Server(answerer.udp_size, answerer.identity, answerer.cookies.secrets)
+        self.faults = Faults(answerer.counters)
+        self.zones: dict[str, tuple[ServedZone, Any]] = {}  # by name: the view, and what was made of it
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def replace(self) -> None:
+        """Answer from the zones that the answerer has now. Raises ValueError for one that does not fit together."""
+        zones: dict[str, tuple[ServedZone, Any]] = {}
+        for served in self.answerer.zones.by_labels.values():
+            view = served.view
+            assert isinstance(view, ServedZone)  # the only kind that is published
+            known = self.zones.get(served.name)
+            zones[served.name] = known if known and known[0] is view else (view, self.packed(served, view))
+        self.server.replace([zone for _, zone in zones.values()])
+        self.zones = zones
+
+    def packed(self, served: Served, view: ServedZone) -> Any:
+        return self.server.zone(
+            name=served.name,
+            kind=view.zone.kind,
+            origin=b"".join(bytes((len(label),)) + label for label in served.labels) + b"\0",
+            soa=served.soa,
+            apex=[(int(rtype), count, records) for rtype, (count, records) in served.apex.items()],
+            ttl=served.ttl,
+            records=served.records,
+            texts=served.texts,
+            answers=codes(served.whole.codes),
+            sublists=[(label, codes(table.codes)) for label, table in served.sublists.items()],
+            base=view.base.content,
+            delta=view.delta.content if view.delta else None,
+        )
+
+    # answering
+
+    def serve(self, sock: socket.socket, threads: int) -> None:
+        """Answer on a bound UDP socket, in so many threads of its own. The socket stays the caller's."""
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+            self.loop.add_reader(self.server.fileno(), self.answer_handed)
+        receive_buffer(sock)
+        try:
+            self.server.serve(sock.fileno(), is_wildcard(sock), sock.family == socket.AF_INET6, threads)
+        except (OSError, RuntimeError) as error:
+            raise StartError(f'the native path cannot start: {error}; dns.native = "off" does without') from error
+
+    def reply(self, wire: bytes, transport: Transport, client: str) -> bytes | None:
+        """As `Answerer.reply`: from here where it is known, else from there."""
+        scopeless = client.partition("%")[0]
+        reply: bytes | None = self.server.reply(wire, scopeless, transport == "tcp", self.now())
+        return self.answerer.reply(wire, transport, client) if reply is NotImplemented else reply
+
+    def now(self) -> int:
+        return int(self.answerer.cookies.clock()) & 0xFFFFFFFF
+
+    def answer_handed(self) -> None:
+        """Answer what the native path has handed over, up to a turn's worth."""
+        handed, more = self.server.take(TURN)
+        for query in handed:
+            try:
+                reply = self.answerer.reply(query.wire, "udp", query.client)
+                if reply and not query.send(reply):
+                    self.answerer.counters.dropped += 1
+            except Exception as error:
+                self.faults.note(error)
+        if more and self.loop:
+            self.loop.call_soon(self.answer_handed)
+
+    async def close(self) -> None:
+        """Stop all threads, and wait for them: a fraction of a second."""
+        if self.loop is not None:
+            self.loop.remove_reader(self.server.fileno())
+            self.loop = None
+        await asyncio.to_thread(self.server.stop)
+
+    # what was seen
+
+    def counters(self) -> Counters:
+        """All counts: those of the Python path, and the native ones."""
+        total = Counters()
+        for counted in (self.answerer.counters, self.native_counters()):
+            total.add(counted)
+        return total
+
+    def native_counters(self) -> Counters:
+        made = Counters()
+        for name, value in self.server.counters().items():
+            if name == "replies":
+                for zone, qtype, rcode, transport, count in value:
+                    made.reply(zone, -1 if qtype is None else qtype, rcode, transport, count)
+            else:
+                setattr(made, name, value)
+        return made
+
+    def samples(self, wanted: int) -> list[Sample]:
+        """What was sampled since the last call; until the next, about `wanted` more."""
+        return [Sample(*row) for row in self.server.samples(wanted)]
+
+
+def codes(by_answer: Iterable[tuple[int, ...]]) -> list[bytes]:
+    return [bytes(ids) for ids in by_answer]

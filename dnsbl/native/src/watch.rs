@@ -1,0 +1,99 @@
+//! What a loop sets aside without ever waiting: samples of queries, and queries for the Python path.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Samples that wait to be fetched; what comes then goes into the weight of a later one.
+pub const MAX_SAMPLES: usize = 4096;
+/// Queries that wait for the Python path; what comes then is dropped and counted.
+pub const MAX_HANDED: usize = 1024;
+
+/// One query, standing for as many as its weight says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many queries it stands for.
+    pub weight: u64,
+    /// Who asked: 4 or 16 octets.
+    pub client: Vec<u8>,
+    /// The name asked for, on the wire, lower case.
+    pub name: Vec<u8>,
+    /// The type asked for.
+    pub qtype: u16,
+    /// The response code.
+    pub rcode: u16,
+    /// Where its zone is counted.
+    pub slot: usize,
+}
+
+/// Samples of all threads. A thread that finds them locked, or full, goes on and samples later.
+#[derive(Debug)]
+pub struct Samples {
+    every: AtomicU64,
+    taken: Mutex<Vec<Sample>>,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self { every: AtomicU64::new(u64::MAX), taken: Mutex::default() }
+    }
+}
+
+impl Samples {
+    /// Whether so many queries since the last sample are enough for another.
+    #[inline]
+    #[must_use]
+    pub fn due(&self, since: u64) -> bool {
+        since >= self.every.load(Ordering::Relaxed)
+    }
+
+    /// Set a sample aside; false where it was not taken.
+    pub fn put(&self, sample: impl FnOnce() -> Sample) -> bool {
+        let Ok(mut taken) = self.taken.try_lock() else {
+            return false;
+        };
+        if taken.len() >= MAX_SAMPLES {
+            return false;
+        }
+        taken.push(sample());
+        true
+    }
+
+    /// Fetch the samples, and until this is called again take about `wanted`: as many queries as came since the last
+    /// call are expected again.
+    pub fn fetch(&self, wanted: u64) -> Vec<Sample> {
+        let taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        let queries: u64 = taken.iter().map(|sample| sample.weight).sum();
+        self.every.store((queries / wanted.max(1)).max(1), Ordering::Relaxed);
+        taken
+    }
+}
+
+/// A bounded queue from the loops to the Python path.
+#[derive(Debug)]
+pub struct Queue<T>(Mutex<VecDeque<T>>);
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Queue<T> {
+    /// Add one; false where there is no room.
+    pub fn put(&self, entry: T) -> bool {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = entries.len() < MAX_HANDED;
+        if room {
+            entries.push_back(entry);
+        }
+        room
+    }
+
+    /// Take up to `most`, and whether any are left.
+    pub fn take(&self, most: usize) -> (Vec<T>, bool) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = entries.len().min(most);
+        (entries.drain(..number).collect(), !entries.is_empty())
+    }
+}

@@ -1,0 +1,189 @@
+//! What no stranger may do, and the known answers of others. That replies are those of the Python path is tested from
+//! Python, where both are.
+
+use dnsbl_native::answer::{reply, Asked, Outcome, Scratch};
+use dnsbl_native::cookies::{Cookies, Worth};
+use dnsbl_native::counters::{Event, Tally};
+use dnsbl_native::message::{parse, Name, Parsed};
+use dnsbl_native::snapshot::Family;
+use dnsbl_native::testing::{addresses, file, names, seal, settings, snapshot, zones};
+use dnsbl_native::watch::{Queue, Sample, Samples, MAX_HANDED};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const CASES: u32 = if cfg!(miri) { 8 } else { 2000 };
+const CLIENT: [u8; 4] = [192, 0, 2, 1];
+
+fn question(name: &str, rtype: u16) -> Vec<u8> {
+    let mut wire = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+    for label in name.split('.') {
+        wire.push(u8::try_from(label.len()).expect("a short label"));
+        wire.extend_from_slice(label.as_bytes());
+    }
+    wire.push(0);
+    wire.extend_from_slice(&rtype.to_be_bytes());
+    wire.extend_from_slice(&[0, 1]);
+    wire
+}
+
+/// The reply to a message, as over UDP.
+fn ask(wire: &[u8], tcp: bool) -> (Outcome, Vec<u8>) {
+    let mut buffer = vec![0xEE; 65_535];
+    buffer[..wire.len()].copy_from_slice(wire);
+    let asked = Asked { client: &CLIENT, now: 1_000_000, tcp };
+    let outcome = reply(&settings(), &zones(), &mut Scratch::default(), &mut buffer, wire.len(), asked);
+    let size = if let Outcome::Reply(reply) = &outcome { reply.size } else { 0 };
+    (outcome, buffer[..size].to_vec())
+}
+
+fn rcode(wire: &[u8]) -> u8 {
+    ask(wire, false).1[3] & 0xF
+}
+
+#[test]
+fn a_listed_address_is_answered() {
+    let (_, answer) = ask(&question("2.0.0.127.bl.example", 1), false);
+    assert_eq!(answer[..8], [0x12, 0x34, 0x85, 0, 0, 1, 0, 2]);
+    assert!(answer.ends_with(&[0, 4, 127, 0, 0, 2]));
+}
+
+#[test]
+fn names_are_told_apart() {
+    assert_eq!(rcode(&question("7.2.0.192.bl.example", 1)), 0);
+    assert_eq!(rcode(&question("7.3.0.192.bl.example", 1)), 3);
+    assert_eq!(rcode(&question("0.192.bl.example", 1)), 0);
+    assert_eq!(rcode(&question("1.192.bl.example", 1)), 3);
+    assert_eq!(rcode(&question("2.0.0.127.sub.bl.example", 1)), 0);
+    assert_eq!(rcode(&question("7.2.0.192.sub.bl.example", 1)), 3);
+    assert_eq!(rcode(&question("www.test.dbl.example", 1)), 0);
+    assert_eq!(rcode(&question("example", 1)), 5);
+}
+
+#[test]
+fn cookies_are_those_of_rfc_9018_appendix_a() {
+    // A.1: a new cookie; A.2: the same client comes back later and gets a new one.
+    let secret = 0xe5e9_73e5_a6b2_a43f_48e7_dc84_9e37_bfcf_u128.to_be_bytes();
+    let cookies = Cookies::new(&[secret]);
+    let client = [198, 51, 100, 100];
+    let first = 0x2464_c4ab_cf10_c957_u64.to_be_bytes();
+    let (made, worth) = cookies.reply(&first, &client, 1_559_731_985);
+    assert_eq!(worth, Worth::None);
+    let expected = 0x2464_c4ab_cf10_c957_0100_0000_5cf7_9f11_u128.to_be_bytes();
+    assert_eq!(made[..16], expected);
+    assert_eq!(made[16..], 0x1f81_30c3_eee2_9480_u64.to_be_bytes());
+    let (kept, worth) = cookies.reply(&made, &client, 1_559_731_985 + 60);
+    assert_eq!((kept, worth), (made, Worth::Valid));
+    assert_eq!(cookies.reply(&made, &[198, 51, 100, 101], 1_559_731_985).1, Worth::Invalid);
+    assert_eq!(cookies.reply(&made, &client, 1_559_731_985 + 3601).1, Worth::Invalid);
+}
+
+#[test]
+fn counts_are_kept_by_zone_type_and_code() {
+    let tally = Tally::default();
+    for _ in 0..3 {
+        tally.reply(1, 16, 3);
+    }
+    tally.reply(usize::MAX, 65_535, 23);
+    tally.event(Event::Dropped, 2);
+    tally.batch(5);
+    assert_eq!(tally.replies().collect::<Vec<_>>(), [(1, 6, 3, 3), (255, 16, 7, 1)]);
+    assert_eq!((tally.events(Event::Dropped), tally.events(Event::Failed)), (2, 0));
+    assert_eq!(tally.batches()[2], 1);
+}
+
+#[test]
+fn queue_and_samples_are_bounded() {
+    let queue = Queue::default();
+    let taken = (0..MAX_HANDED + 5).filter(|number| queue.put(*number)).count();
+    assert_eq!(taken, MAX_HANDED);
+    let (first, more) = queue.take(10);
+    assert_eq!((first, more), ((0..10).collect(), true));
+    let samples = Samples::default();
+    assert!(!samples.due(1_000_000), "nobody fetches, nothing is sampled");
+    samples.fetch(10);
+    assert!(samples.due(1));
+    assert!(samples.put(|| Sample { weight: 5000, ..Sample::default() }));
+    assert_eq!(samples.fetch(10).len(), 1);
+    assert!(!samples.due(499) && samples.due(500));
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    for good in [addresses(), names(), file(&[])] {
+        assert!(snapshot(&good).is_ok());
+        let step = if cfg!(miri) { 97 } else { 1 };
+        for at in (0..good.len()).step_by(step) {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert!(snapshot(&bad).is_err(), "octet {at} altered");
+        }
+        assert!(snapshot(&good[..good.len() - 1]).is_err());
+        assert!(snapshot(&[&good[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn a_file_read_is_not_the_file_any_more() {
+    if cfg!(miri) {
+        return; // it has no files here
+    }
+    let path = std::env::temp_dir().join(format!("dnsbl-native-{}.base", std::process::id()));
+    std::fs::write(&path, addresses()).expect("a file");
+    let taken = dnsbl_native::memory::Memory::read(&path).expect("its bytes");
+    std::fs::write(&path, b"").expect("cut");
+    let snapshot = dnsbl_native::snapshot::Snapshot::new(taken).expect("as it was");
+    assert_eq!(snapshot.lookup4(0x7F00_0002), Some(2));
+    std::fs::remove_file(&path).expect("gone");
+}
+
+fn messages() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop_oneof![
+        Just(question("2.0.0.127.bl.example", 16)),
+        Just(question("x.test.dbl.example", 255)),
+        Just(question("bl.example", 6)),
+        Just([question("bl.example", 6), b"\0\0\x29\x10\0\0\0\0\0\0\x0c\0\x0a\0\x08abcdefgh".to_vec()].concat()),
+    ];
+    let changed = (known, vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)).prop_map(|(mut wire, changes)| {
+        for (at, octet) in changes {
+            let at = at.index(wire.len());
+            wire[at] = octet;
+        }
+        wire
+    });
+    prop_oneof![vec(any::<u8>(), 0..600), changed]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_message_does_harm(wire in messages(), tcp in any::<bool>()) {
+        let (outcome, answer) = ask(&wire, tcp);
+        if let Outcome::Reply(_) = outcome {
+            prop_assert_eq!(&answer[..2], &wire[..2]);
+            prop_assert!(answer[2] & 0x80 != 0);
+            prop_assert!(tcp || answer.len() <= 1232);
+            prop_assert!(matches!(parse(&answer, &mut Name::default()), Parsed::Response));
+        }
+    }
+
+    #[test]
+    fn no_file_does_harm(
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8), address in any::<u32>(), upper in any::<u64>(),
+    ) {
+        for mut bytes in [addresses(), names()] {
+            for (at, octet) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *octet;
+            }
+            seal(&mut bytes);
+            if let Ok(snapshot) = snapshot(&bytes) {
+                let _ = (snapshot.lookup4(address), snapshot.lookup64(upper), snapshot.lookup_deep(upper, 0));
+                let _ = (snapshot.name(b"test"), snapshot.name(b"com.example"));
+                for family in [Family::V4, Family::V6] {
+                    let _ = (snapshot.next(family, upper, u64::MAX, |_| true), snapshot.end(family, upper));
+                }
+            }
+        }
+    }
+}

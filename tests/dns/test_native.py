@@ -1,0 +1,265 @@
+"""The native path gives the bytes that the Python path gives: for the known queries, for made-up ones on made-up zones,
+and for whatever else arrives."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+from compiled import both, compiled, needs_native
+from fake import DOMAIN_ORIGIN, IP_ORIGIN, NAMES, NETWORKS, cookie, domain_zone, ip_zone, name_wire, opt, query
+from fake import reversed_name as address_name
+from hypothesis import given
+from hypothesis import strategies as st
+from test_dns_vectors import DATA
+
+from dnsbl.config import ZoneDef
+
+pytestmark = needs_native
+
+SECRET = "000102030405060708090a0b0c0d0e0f"
+CLIENTS = ["192.0.2.1", "2001:db8::1", "", "fe80::1%eth0"]
+HANDED_TYPES = (251, 252)
+
+
+def vectors_native():
+    zones = []
+    for zone in DATA["zones"]:
+        definition = ZoneDef.model_validate(zone["definition"])
+        zones.append(compiled(definition, zone["networks"], zone["names"], serial=zone["serial"]))
+    return both(zones, DATA["clock"], **DATA["settings"])
+
+
+@pytest.fixture(scope="module")
+def known():
+    return vectors_native() if DATA.get("zones") else None
+
+
+@pytest.mark.parametrize("vector", DATA["vectors"], ids=lambda vector: f"{vector['name']}, {vector['transport']}")
+def test_the_reply_is_the_known_one(known, vector):
+    reply = known.reply(bytes.fromhex(vector["query"]), vector["transport"], vector["client"])
+    assert (reply and reply.hex()) == vector["reply"]
+
+
+def test_what_comes_a_million_times_is_answered_natively(known):
+    """Else the comparison compares the Python path with itself."""
+    handed = {
+        vector["name"]
+        for vector in DATA["vectors"]
+        if known.server.reply(bytes.fromhex(vector["query"]), vector["client"], False, 0) is NotImplemented
+    }
+    assert 0 < len(handed) < 20
+    assert all(
+        any(word in name for word in ("version", "id.server", "hostname", "transfer", "opcode", "NOTIFY", "CH", "IXFR"))
+        for name in handed
+    ), handed
+
+
+def same(paths, wire: bytes, transport: str, client: str) -> None:
+    """Both say the same, or the native one leaves it to the other for a reason that is meant."""
+    expected = paths.answerer.reply(wire, transport, client)
+    found = paths.server.reply(wire, client.partition("%")[0], transport == "tcp", paths.now())
+    if found is NotImplemented:
+        opcode, signed = wire[2] & 0x78, b"\x00\xfa" in wire or b"\x00\x18" in wire
+        assert opcode or signed or b"\x00\x03" in wire or any(bytes((0, kind)) in wire for kind in HANDED_TYPES)
+    else:
+        assert found == expected, (wire.hex(), transport, client)
+
+
+# Zones in which much is near: few addresses, few labels.
+OCTET = st.sampled_from([0, 1, 2, 3, 10, 127, 128, 255])
+CODES = st.lists(st.integers(0, 2), max_size=3, unique=True)
+LISTED = st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True)
+IP4 = st.builds(
+    lambda octets, length: (octets, length),
+    st.tuples(OCTET, OCTET, OCTET, OCTET),
+    st.sampled_from([1, 8, 15, 16, 24, 31, 32]),
+).map(lambda pair: masked(4, int.from_bytes(bytes(pair[0]), "big"), pair[1]))
+GROUPS = st.lists(st.sampled_from([0, 1, 0x2001, 0xDB8, 0xFFFF, 0x8000]), min_size=8, max_size=8)
+IP6 = st.builds(
+    lambda groups, length: masked(6, int("".join(f"{group:04x}" for group in groups), 16), length),
+    GROUPS,
+    st.sampled_from([4, 16, 32, 48, 63, 64, 96, 120, 128]),
+)
+LABEL = st.sampled_from(["a", "b", "www", "com", "test", "x-1", "127", "0"])
+NAME = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
+
+
+def masked(version: int, number: int, length: int) -> str:
+    bits = 32 if version == 4 else 128
+    network = ip_network(((number >> (bits - length)) << (bits - length), length))
+    return str(network)
+
+
+def disjoint_pieces(networks: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Without networks inside one /64 that overlap others there: a build never makes such pieces."""
+    kept: dict[str, list[int]] = {}
+    narrow = []
+    for text, codes in networks.items():
+        network = ip_network(text)
+        if network.version == 6 and network.prefixlen > 64:
+            if any(network.overlaps(other) for other in narrow):
+                continue
+            narrow.append(network)
+        kept[text] = codes
+    return kept
+
+
+NETWORK_SETS = st.dictionaries(st.one_of(IP4, IP6), LISTED, max_size=12).map(disjoint_pieces)
+CHANGES = st.none() | st.dictionaries(st.one_of(IP4, IP6), CODES, max_size=8).map(disjoint_pieces)
+NAME_SETS = st.dictionaries(NAME, LISTED, max_size=12)
+NAME_CHANGES = st.none() | st.dictionaries(NAME, CODES, max_size=6)
+
+TYPES = st.sampled_from(["A", "TXT", "ANY", "AAAA", "SOA", "NS", "MX", 1000, 41, 255, 65535])
+COOKIES = st.one_of(
+    st.just(b"c" * 8), st.binary(min_size=0, max_size=42), st.just(b"c" * 8 + b"\1\0\0\0\x5c\xf7\x9f\x11" + b"h" * 8)
+)
+OPTIONS = st.lists(st.one_of(st.just(b"\0\3\0\0"), COOKIES.map(cookie), st.just(b"\0\x0b\0\1x")), max_size=3).map(
+    b"".join
+)
+EXTRA = st.lists(
+    st.builds(
+        opt,
+        st.sampled_from([0, 512, 600, 1232, 4096, 65535]),
+        st.sampled_from([0, 0, 0, 1]),
+        st.integers(0, 65535),
+        OPTIONS,
+    ),
+    max_size=2,
+)
+
+
+def near(text: str) -> str:
+    return str(ip_network(text)[0])
+
+
+def last(text: str) -> str:
+    return str(ip_network(text)[-1])
+
+
+PATHS = st.one_of(
+    st.one_of(IP4, IP6).map(near).map(lambda address: address_name(address).removesuffix(f".{IP_ORIGIN}")),
+    st.one_of(IP4, IP6).map(last).map(lambda address: address_name(address).removesuffix(f".{IP_ORIGIN}")),
+    NAME,
+    st.lists(st.sampled_from([*"0123456789abcdef", "00", "256", "10", "255"]), max_size=34).map(".".join),
+    st.just(""),
+)
+CUT = st.integers(0, 33)
+ASKED = st.builds(
+    lambda path, cut, sub, origin, upper: ".".join(
+        part for part in (".".join(path.split(".")[cut if cut < 32 else 0 :]), sub, origin) if part
+    ).swapcase() if upper else ".".join(part for part in (".".join(path.split(".")[cut % 8 :]), sub, origin) if part),
+    PATHS, CUT, st.sampled_from(["", "", "", "ab", "attacks"]),
+    st.sampled_from([IP_ORIGIN, IP_ORIGIN, DOMAIN_ORIGIN, DOMAIN_ORIGIN, "example"]), st.booleans(),
+)  # fmt: skip
+WIRES = st.builds(
+    lambda name, qtype, extra, flags: query(name, qtype, extra=extra, flags=flags),
+    ASKED, TYPES, EXTRA, st.sampled_from([0, 0x0100, 0x0130]),
+)  # fmt: skip
+PARTS = ["$", "$$", "x", "é", " ", "€" * 30, "y" * 90, "see https://bl.example/?"]
+TEXTS = st.lists(st.lists(st.sampled_from(PARTS), max_size=40).map("".join), min_size=3, max_size=3)
+
+
+@given(
+    networks=NETWORK_SETS, changes=CHANGES, names=NAME_SETS, name_changes=NAME_CHANGES,
+    wires=st.lists(WIRES, min_size=5, max_size=30), client=st.sampled_from(CLIENTS), texts=TEXTS,
+)  # fmt: skip
+def test_made_up_zones_give_the_same_bytes(networks, changes, names, name_changes, wires, client, texts):
+    ip = ip_zone()
+    ip = ip.model_copy(
+        update={"codes": [c.model_copy(update={"text": t}) for c, t in zip(ip.codes, texts, strict=True)]}
+    )
+    domain = domain_zone()
+    usable = {name: [code for code in codes if code < 2] or [0] for name, codes in names.items()}
+    name_over = name_changes and {name: [code for code in codes if code < 2] for name, codes in name_changes.items()}
+    views = [compiled(ip, networks, over=changes), compiled(domain, names=usable, over=name_over)]
+    paths = both(views, nsid="site-1", cookie_secrets=[SECRET])
+    for wire in wires:
+        for transport in ("udp", "tcp"):
+            same(paths, wire, transport, client)
+
+
+@pytest.fixture(scope="module")
+def usual():
+    views = [compiled(ip_zone(), NETWORKS), compiled(domain_zone(), names=NAMES)]
+    return both(views, nsid="site-1", cookie_secrets=[SECRET])
+
+
+USUAL = st.sampled_from(
+    [
+        query("2.0.0.127.bl.example"),
+        query("2.0.0.127.bl.example", "TXT", extra=[opt()]),
+        query(address_name("2001:db8:bad::1"), "ANY", extra=[opt(512, rdata=b"\0\3\0\0")]),
+        query("bL.eXample", "SOA", flags=0x0100, extra=[opt(4096, 0, 0x8000)]),
+        query(f"www.bad.example.{DOMAIN_ORIGIN}", "TXT", extra=[opt(rdata=cookie(b"c" * 8))]),
+        query("elsewhere.test", extra=[opt(version=1)]),
+        query(IP_ORIGIN)[:4] + bytes(6) + b"\0\1" + opt(rdata=cookie(b"c" * 8)),
+    ]
+)
+CHANGED = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=5)
+
+
+@given(wire=st.one_of(st.binary(max_size=300), USUAL), changes=CHANGED, cut=st.integers(0, 300), tcp=st.booleans())
+def test_whatever_arrives_gives_the_same_bytes(usual, wire, changes, cut, tcp):
+    changed = bytearray(wire)
+    for at, octet in changes:
+        if at < len(changed):
+            changed[at] = octet
+    same(usual, bytes(changed[:cut] if cut > 150 else changed), "tcp" if tcp else "udp", "192.0.2.1")
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 126, 127])
+def test_the_longest_names(usual, count):
+    for origin in (IP_ORIGIN, DOMAIN_ORIGIN):
+        tail = origin.encode().split(b".")
+        labels = [b"a"] * (count - len(tail)) + tail
+        for qtype in ("A", "TXT", "SOA"):
+            same(usual, query(labels, qtype, extra=[opt()]), "udp", "192.0.2.1")
+    long = [b"\\" * 63, b"\xff" * 63, b"." * 63, b"x" * 42, *DOMAIN_ORIGIN.encode().split(b".")]
+    assert len(name_wire(long)) <= 255
+    same(usual, query(long, "TXT"), "udp", "192.0.2.1")
+
+
+def test_names_that_people_must_be_able_to_read(usual):
+    """A text shows the name, and a stranger chose its octets."""
+    labels = [b'\\".\x00\xffA b', b"bad", b"example", *DOMAIN_ORIGIN.encode().split(b".")]
+    same(usual, query(labels, "TXT"), "udp", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["::1.2.3.4", "::ffff:1.2.3.4", "::1", "::", "1::", "2001:db8:0:0:1:0:0:1", "::1:0:0:1", "0:0:1::", "::102:304"],
+)
+def test_addresses_are_written_alike(address):
+    paths = both([compiled(ip_zone(), {"::/64": [0], "2001:db8::/32": [0], "1::/64": [0], "0:0:1::/64": [0]})])
+    same(paths, query(address_name(address), "TXT"), "udp", "")
+
+
+def test_a_zone_may_come_and_go(usual):
+    paths = both([compiled(ip_zone(), NETWORKS)])
+    listed = query("2.0.0.127.bl.example")
+    assert paths.reply(listed, "udp", "")[3] & 0xF == 0
+    paths.answerer.replace([])
+    paths.replace()
+    assert paths.reply(listed, "udp", "")[3] & 0xF == 2
+    paths.answerer.replace([compiled(ip_zone(), {})])
+    paths.replace()
+    assert paths.reply(listed, "udp", "")[3] & 0xF == 3
+
+
+def test_a_network_is_asked_anew_when_the_zone_is_another():
+    """What a thread remembers of networks goes with the zones it was learnt from."""
+    paths = both([compiled(ip_zone(), {"127.0.0.2": [0]})])
+    wide = query("0.127.bl.example")
+    assert paths.reply(wide, "udp", "")[3] & 0xF == 0
+    paths.answerer.replace([compiled(ip_zone(), {})])
+    paths.replace()
+    assert paths.reply(wide, "udp", "")[3] & 0xF == 3
+
+
+def test_counts_of_both_paths_are_added():
+    paths = both([compiled(ip_zone(), NETWORKS)])
+    paths.reply(query("2.0.0.127.bl.example"), "tcp", "")
+    paths.reply(query("version.bind", "TXT", qclass=3), "tcp", "")
+    rows = {(row["zone"], row["qtype"], row["rcode"]): row["count"] for row in paths.counters().snapshot()["replies"]}
+    assert rows == {("ip", "A", "NOERROR"): 1, ("", "TXT", "NOERROR"): 1}
