@@ -37,7 +37,9 @@ LOOK_EVERY = 0.05  # seconds between two looks at the pointers: part of the time
 COUNTERS_EVERY = 1.0
 AFTER_FAULT = 10.0  # seconds until the zones are looked at again after a fault of ours
 STOP_WITHIN = 15.0  # seconds the back has to end by itself
+KILLED_WITHIN = 5.0  # seconds that are waited for its end once it was killed
 BACKOFF = (1, 2, 5, 15, 60)  # seconds before the back is started again
+TELL_READY = (0, 1, 2, 5, 15, 30)  # seconds before each try to tell the service manager that all is up
 EXIT_START = 3  # the back cannot start and will not by itself: a port in use, a wrong configuration
 MAX_LINE = 1 << 20
 
@@ -85,7 +87,7 @@ class Front:
             if not stop.done():
                 self.look()
                 ready(self)
-                sdnotify.notify("READY=1\nSTATUS=answering")
+                tasks.append(asyncio.create_task(self.tell_ready()))
                 await stop
         finally:
             sdnotify.notify("STOPPING=1")
@@ -130,7 +132,7 @@ class Front:
             if self.back_up:
                 self.back.send_signal(signal.SIGHUP)
 
-    # counters and watchdog
+    # counters and the service manager
 
     @property
     def counters_file(self) -> Path:
@@ -149,6 +151,13 @@ class Front:
                         file.write(content)
                     last = content
             await asyncio.sleep(COUNTERS_EVERY)
+
+    async def tell_ready(self) -> None:
+        """READY=1, again while the manager's queue is full: a start it never heard the end of is a failed one to it."""
+        for wait in TELL_READY:
+            await asyncio.sleep(wait)
+            if not sdnotify.managed() or sdnotify.notify("READY=1\nSTATUS=answering"):
+                return
 
     async def watchdog(self) -> None:
         interval = sdnotify.watchdog_interval()
@@ -207,7 +216,10 @@ class Front:
         except TimeoutError:
             log.warning("web and jobs did not stop within %d s and were ended", STOP_WITHIN)
             self.back.kill()
-            await self.back.wait()
+            try:
+                await asyncio.wait_for(self.back.wait(), KILLED_WITHIN)
+            except TimeoutError:
+                log.error("web and jobs did not end even so; they are left behind")
 
 
 def native_of(answerer: Answerer, settings: DnsConfig) -> Native | None:

@@ -12,19 +12,24 @@ import socket
 
 from .errors import StartError
 
-__all__ = ["listen_sockets", "notify", "watchdog_interval"]
+__all__ = ["listen_sockets", "managed", "notify", "watchdog_interval"]
 
 FIRST = 3  # SD_LISTEN_FDS_START: the descriptors follow stdin, stdout and stderr
 MICROSECONDS = 1_000_000
 log = logging.getLogger(__name__)
 
 
+def managed() -> bool:
+    """Whether there is a service manager to tell."""
+    return os.environ.get("NOTIFY_SOCKET", "")[:1] in ("/", "@")
+
+
 def notify(text: str) -> bool:
     """Tell the service manager: `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=…`; several at once, a line each.
     True where it was sent. Nothing is raised: a service that cannot report goes on serving."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address[:1] not in ("/", "@"):
+    if not managed():
         return False
+    address = os.environ["NOTIFY_SOCKET"]
     if address[0] == "@":  # an abstract socket: the kernel wants a zero byte there
         address = "\0" + address[1:]
     try:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
 import types
 import typing
@@ -27,7 +28,8 @@ from dnsbl.zones.export import FORMATS as EXPORTS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SECONDS = 60
-INSTALL_SECONDS = 600
+INSTALL_SECONDS = 240
+TOUR_SECONDS = 600  # the whole tour with its installation, beside other work
 OPTIONS_OF_ALL = {"--help", "--json", "--child"}
 
 
@@ -150,7 +152,7 @@ def test_the_codes_of_the_bundled_zones_are_named() -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the project as they are kept, and nothing that lies about here."""
     where = tmp_path_factory.mktemp("readme") / "dnsbl"
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True)
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, timeout=SECONDS)
     if listed.returncode:
         pytest.skip("the README's commands are not run: this is no git checkout, what belongs to it is not known")
     for name in filter(None, listed.stdout.decode().split("\0")):
@@ -185,20 +187,24 @@ def serving(command: str, where: Path) -> Iterator[None]:
         server = subprocess.Popen(
             ["bash", "-c", f"exec {command}"], cwd=where, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out
         )
+    limit = threading.Timer(SECONDS, server.kill)
+    limit.start()
     try:
         assert server.stdout is not None
         for line in server.stdout:
             if b"try" in line:
                 break
         else:
-            raise AssertionError(log.read_text())
+            raise AssertionError(f"it did not start within {SECONDS} s: {log.read_text()}")
+        limit.cancel()
         yield
         server.terminate()
         assert server.wait(SECONDS) == 0, log.read_text()
         assert "Traceback" not in log.read_text()
     finally:
+        limit.cancel()
         server.kill()
-        server.wait()
+        server.wait(SECONDS)
         server.stdout.close()
 
 
@@ -213,6 +219,7 @@ def tour() -> list[tuple[str, str]]:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(TOUR_SECONDS)
 @pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed: the README's tour is not run")
 def test_every_command_of_the_tour_runs_as_written(checkout: Path) -> None:
     """From a fresh copy, installed by the line that is shown; only the feeds are off, so that nobody else is asked."""

@@ -5,7 +5,7 @@ import logging
 import socket
 
 import pytest
-from clients import closed, connected, counted, framed, read_framed, serving, tcp_client
+from clients import SECONDS, closed, connected, counted, framed, read_framed, serving, tcp_client
 from fake import IP_ORIGIN, default_answerer, query
 from fake import reversed_name as name
 
@@ -92,8 +92,9 @@ async def test_one_network_cannot_take_all_connections():
             async with tcp_client(address) as (reader, _):
                 assert await closed(reader) == b""
             first[1].close()
-            while len(server.tcp[0].connections) > 1:
-                await asyncio.sleep(0)
+            async with asyncio.timeout(SECONDS):
+                while len(server.tcp[0].connections) > 1:
+                    await asyncio.sleep(0)
             async with tcp_client(address) as (reader, writer):
                 writer.write(framed(query(IP_ORIGIN)))
                 await read_framed(reader)
@@ -151,9 +152,10 @@ async def test_closing_does_not_wait_for_ever():
     async with connected(default_answerer(), limits=TcpLimits(unread=1024, close=0.05)) as (server, _, writer):
         writer.transport.pause_reading()
         writer.write(framed(*[query(name("127.0.0.2"), "TXT")] * 200_000))
-        while not any(connection.choked for connection in server.tcp[0].connections):
-            await asyncio.sleep(0)
-        await server.close()
+        async with asyncio.timeout(SECONDS):
+            while not any(connection.choked for connection in server.tcp[0].connections):
+                await asyncio.sleep(0)
+            await server.close()
 
 
 async def test_an_error_of_ours_closes_the_connection_and_is_logged(caplog):

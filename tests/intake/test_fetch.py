@@ -32,6 +32,7 @@ LIST = b"".join(b"192.0.2.%d\n" % i for i in range(256))
 NOTHING = Validators()
 ROOT = Path(__file__).parent.parent.parent
 MIB = 2**20
+SECONDS = 60  # a child that takes longer is at fault
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[str]]
@@ -365,10 +366,11 @@ async def test_being_cancelled_stays_being_cancelled(raw: Raw) -> None:
         await reader.read()
 
     task = asyncio.create_task(fetch(feed(await raw(answer)), NOTHING))
-    await asked.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    async with asyncio.timeout(SECONDS):
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_garbage_for_an_answer_is_a_sentence(raw: Raw) -> None:
@@ -576,7 +578,9 @@ async def secure(tmp_path: Path) -> AsyncIterator[tuple[int, Path]]:
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     )
     try:
-        subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        subprocess.run(
+            [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=SECONDS
+        )
     except FileNotFoundError:
         pytest.skip("openssl is not installed: there is no certificate to try https with")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -623,7 +627,8 @@ async def test_https_is_fetched_from_whom_the_host_trusts(secure: tuple[int, Pat
         env={**os.environ, "SSL_CERT_FILE": str(certificate), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
     )
-    out, _ = await child.communicate()
+    async with asyncio.timeout(SECONDS):
+        out, _ = await child.communicate()
     right, other_name, down = out.decode().splitlines()
     assert right == str(len(LIST))
     assert "certificate was refused" in other_name

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,6 +35,12 @@ def until(predicate: Callable[[], Any], what: str = "", seconds: float = SECONDS
         assert time.monotonic() < end, f"it did not happen within {seconds:.0f} s: {what or predicate}"
         time.sleep(0.02)
     return found
+
+
+def joined(thread: threading.Thread, seconds: float = 3 * SECONDS) -> None:
+    """Wait for a thread's end, which must come: `run` gives up before."""
+    thread.join(seconds)
+    assert not thread.is_alive(), f"{thread.name} did not end within {seconds:.0f} s"
 
 
 def free_port(tries: int = 200) -> int:
@@ -82,14 +89,15 @@ class Pipe:
     """Lines of a child's output, as they come."""
 
     def __init__(self, stream: Any) -> None:
+        self.stream = stream
         self.lines: list[str] = []
         self.changed = threading.Condition()
         self.ended = False
-        self.thread = threading.Thread(target=self.pump, args=[stream], daemon=True)
+        self.thread = threading.Thread(target=self.pump, daemon=True)
         self.thread.start()
 
-    def pump(self, stream: Any) -> None:
-        for line in stream:
+    def pump(self) -> None:
+        for line in self.stream:
             with self.changed:
                 self.lines.append(line.decode(errors="replace").rstrip("\n"))
                 self.changed.notify_all()
@@ -107,6 +115,11 @@ class Pipe:
     def text(self) -> str:
         with self.changed:
             return "\n".join(self.lines)
+
+    def close(self) -> None:
+        """Once all who write to it have ended. Closed earlier, it would wait for its reader, without a limit."""
+        joined(self.thread, SECONDS)
+        self.stream.close()
 
 
 class Server:
@@ -199,24 +212,21 @@ class Server:
             self.kill()
             raise AssertionError(f"the server did not end: {said}") from None
         for pipe in (self.out, self.err):
-            pipe.thread.join(SECONDS)
-        for stream in (self.process.stdout, self.process.stderr):
-            stream.close()
+            pipe.close()
         return code
 
     def kill(self) -> None:
         """kill -9 of the front and the back."""
         self.expected = None
         back = self.back()
-        for pid in (self.process.pid, back):
-            if pid and self.process.poll() is None:
-                os.kill(pid, signal.SIGKILL)
+        self.process.kill()
+        if back is not None:
+            with suppress(ProcessLookupError):
+                os.kill(back, signal.SIGKILL)
         self.process.wait(SECONDS)
         until(lambda: back is None or not alive(back), "the back process ends")
         for pipe in (self.out, self.err):
-            pipe.thread.join(SECONDS)
-        for stream in (self.process.stdout, self.process.stderr):
-            stream.close()
+            pipe.close()
 
     def back(self) -> int | None:
         """The back process, which is the front's only child."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from server import Pipe, Server, configure, environment, run
+from server import SECONDS, Pipe, Server, configure, environment, joined, run
 
 from dnsbl import config as configuration
 from dnsbl.app import App
@@ -107,10 +107,9 @@ def killed(program: str, path: Path, first: int, chance: random.Random) -> int:
     found = out.wait(lambda line: line.startswith("ack") and len(out.lines) >= wanted)
     time.sleep(chance.uniform(0, 0.03))
     child.kill()
-    child.wait()
-    for pipe, stream in ((out, child.stdout), (err, child.stderr)):
-        pipe.thread.join()
-        stream.close()
+    child.wait(SECONDS)
+    for pipe in (out, err):
+        pipe.close()
     assert found is not None, err.text
     return max(int(line.split()[1]) for line in out.lines if line.startswith("ack "))
 
@@ -152,7 +151,7 @@ class Attempt(threading.Thread):
     """Something done beside something else; its failure is raised when it is asked for."""
 
     def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.work, self.error = work, None
         self.start()
 
@@ -163,7 +162,7 @@ class Attempt(threading.Thread):
             self.error = error
 
     def result(self) -> None:
-        self.join()
+        joined(self)
         if self.error:
             raise self.error
 
@@ -217,17 +216,19 @@ def test_killed_while_it_serves(tmp_path: Path) -> None:
                 posted[0] = start + 20
                 done.release()
 
-        posting = threading.Thread(target=post)
+        posting = threading.Thread(target=post, daemon=True)
         posting.start()
-        for _ in range(chance.randrange(1, 8)):
-            assert acknowledged.acquire(timeout=60)
-        time.sleep(chance.uniform(0, 0.1))
-        back = server.back()
-        assert back is not None
-        if turn % 2:  # the back is in the middle of it; the front follows
-            os.kill(back, signal.SIGKILL)
-        server.kill()
-        posting.join()
+        try:
+            for _ in range(chance.randrange(1, 8)):
+                assert acknowledged.acquire(timeout=SECONDS)
+            time.sleep(chance.uniform(0, 0.1))
+            back = server.back()
+            assert back is not None
+            if turn % 2:  # the back is in the middle of it; the front follows
+                os.kill(back, signal.SIGKILL)
+        finally:
+            server.kill()
+        joined(posting)
         assert posted[0] > first
         dns = Attempt(lambda: answers(path, None))
         held(path, first, posted[0])

@@ -37,6 +37,7 @@ DATA = Path(os.environ.get("DNSBL_DATA", Path(__file__).parents[3] / "shared/dat
 QUESTIONS = 100_000
 WINDOW = 100  # questions under way at once
 PATIENCE = 90  # seconds for a server to load its zones
+END_WITHIN = 30  # seconds for a server to end by itself
 NOW = 1_790_000_000
 NOERROR, NXDOMAIN = 0, 3
 
@@ -332,7 +333,11 @@ def running(command: list[str], port: int, log: Path, tests: Sequence[Question])
         yield port
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(END_WITHIN)
+        finally:
+            process.kill()  # nothing where it has ended
+            process.wait(END_WITHIN)
 
 
 def answers(port: int, test: Question) -> bool:

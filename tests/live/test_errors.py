@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from server import PROGRAM, Server, configure, environment, run, until
+from server import PROGRAM, SECONDS, Server, configure, environment, run, until
 
 from dnsbl.cli import main
 
@@ -310,13 +310,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a full disk: only root can mount one")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, timeout=SECONDS)
     if mounted.returncode:
         pytest.skip(f"a full disk: cannot mount one here ({mounted.stderr.decode().strip()})")
     try:
         yield disk
     finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True, timeout=SECONDS)
 
 
 def fill(disk: Path) -> Path:
@@ -387,7 +388,8 @@ def open_directory() -> Iterator[Path]:
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_directories_that_may_not_be_read_or_written(open_directory: Path) -> None:
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    tried = subprocess.run([*nobody, *PROGRAM, "version"], env=environment(), cwd="/", capture_output=True)
+    version = [*nobody, *PROGRAM, "version"]
+    tried = subprocess.run(version, env=environment(), cwd="/", capture_output=True, timeout=SECONDS)
     if tried.returncode:
         pytest.skip("another user cannot run this checkout")
     tmp_path = open_directory

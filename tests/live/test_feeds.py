@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import Server, configure, run, until
+from server import Server, configure, joined, run, until
 
 from dnsbl import clock, config
 from dnsbl.app import App
@@ -109,7 +109,7 @@ class FeedServer:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/list.txt"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -142,7 +142,7 @@ class FeedServer:
     def close(self) -> None:
         self.gate.set()
         self.server.shutdown()
-        self.thread.join()
+        joined(self.thread)
         self.server.server_close()
 
 

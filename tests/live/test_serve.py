@@ -13,12 +13,13 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from server import SECONDS, Server, alive, configure, free_port, run, until
+from server import SECONDS, Server, alive, configure, free_port, joined, run, until
 
 ZONE = """
 origin = "{origin}"
@@ -286,7 +287,7 @@ class Asking:
     def __init__(self, server: Server) -> None:
         self.server, self.asked, self.wrong = server, 0, []
         self.ending = threading.Event()
-        self.thread = threading.Thread(target=self.ask)
+        self.thread = threading.Thread(target=self.ask, daemon=True)
 
     def ask(self) -> None:
         while not self.ending.is_set():
@@ -304,7 +305,7 @@ class Asking:
 
     def __exit__(self, *_: object) -> None:
         self.ending.set()
-        self.thread.join()
+        joined(self.thread)
 
 
 def test_kill_9_of_the_back_loses_no_answer_and_it_comes_back(server: Server) -> None:
@@ -405,14 +406,14 @@ def test_two_servers_on_one_data_directory(tmp_path: Path) -> None:
 def test_a_locked_store_does_not_stop_dns_and_all_goes_on_after(server: Server) -> None:
     with closing(sqlite3.connect(server.data / "store.sqlite", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        reported = threading.Thread(target=server.run, args=("report", "46.0.0.9", "--category", "spam"))
+        reported = threading.Thread(target=server.run, args=("report", "46.0.0.9", "--category", "spam"), daemon=True)
         reported.start()
         with Asking(server) as asking:
             until(lambda: asking.asked > 300)
         assert asking.wrong == []
         assert server.rcode("9.0.0.46.ip.dnsbl.test") == "NXDOMAIN"
         holder.execute("ROLLBACK")
-    reported.join()
+    joined(reported)
     until(lambda: server.listed("46.0.0.9") == ["127.0.0.2"])
 
 
@@ -508,19 +509,51 @@ def short() -> Iterator[Path]:
         yield Path(found)
 
 
+class Manager:
+    """A service manager, which hears what it is told when it listens; until then a few messages wait in its queue."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = str(directory / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(SECONDS)
+        self.told = ""
+
+    def hear(self, enough: Callable[[str], bool]) -> None:
+        """Listen until that is enough. What never comes is not waited for, however often something else does."""
+        end = time.monotonic() + SECONDS
+        while not enough(self.told):
+            assert time.monotonic() < end, f"not told within {SECONDS} s: {self.told}"
+            self.told += self.socket.recv(4096).decode() + "\n"
+
+    def keep_busy(self) -> None:
+        """Others tell it as much as its queue holds."""
+        with pytest.raises(BlockingIOError):
+            for _ in range(10_000):
+                with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as other:
+                    other.setblocking(False)
+                    other.sendto(b"OTHER=1", self.path)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
 def test_the_service_manager_is_told(tmp_path: Path, short: Path) -> None:
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
-        manager.bind(str(short / "notify"))
-        manager.settimeout(SECONDS)
-        server = Server(tmp_path, env={"NOTIFY_SOCKET": str(short / "notify"), "WATCHDOG_USEC": "200000"}).start()
-        told = ""
-        while told.count("WATCHDOG=1") < 3 or "READY=1" not in told:
-            told += manager.recv(4096).decode() + "\n"
-        assert told.count("READY=1") == 1
-        server.process.terminate()
-        while "STOPPING=1" not in told:
-            told += manager.recv(4096).decode() + "\n"
-        server.stop()
+    with closing(Manager(short)) as manager:
+        with Server(tmp_path, env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "200000"}) as server:
+            manager.hear(lambda told: told.count("WATCHDOG=1") >= 3 and "READY=1" in told)
+            server.process.terminate()
+            manager.hear(lambda told: "STOPPING=1" in told)
+        assert manager.told.count("READY=1") == 1
+
+
+def test_a_service_manager_that_had_no_room_for_it_is_told_again(tmp_path: Path, short: Path) -> None:
+    """Were READY=1 lost, it would end a server that serves, as one that did not start in time."""
+    with closing(Manager(short)) as manager:
+        manager.keep_busy()
+        with Server(tmp_path, env={"NOTIFY_SOCKET": manager.path}) as server:
+            server.logged("the service manager was not told READY")
+            manager.hear(lambda told: "READY=1" in told)
 
 
 LAUNCHER = """
@@ -556,12 +589,14 @@ def test_sockets_that_the_service_manager_opened_are_used(tmp_path: Path) -> Non
         run(config, "zone", "build")
         server = Server(tmp_path, config=config, launcher=launcher, pass_fds=fds)
         server.dns_port = port
-        waiting = threading.Thread(target=lambda: early.append(server.codes("2.0.0.127.policy.dnsbl.test")))
+        waiting = threading.Thread(
+            target=lambda: early.append(server.codes("2.0.0.127.policy.dnsbl.test")), daemon=True
+        )
         waiting.start()
         with server:
             assert server.said["dns"] == [f"127.0.0.1:{port}"]
             assert server.codes("2.0.0.127.policy.dnsbl.test", tcp=True) == ["127.0.0.10"]
-            waiting.join()
+            joined(waiting)
         assert early == [["127.0.0.10"]]
 
 
@@ -570,10 +605,10 @@ def test_zone_verbs_wait_for_a_publisher_that_is_at_work(server: Server) -> None
     with (server.data / "zones" / "ip" / "lock").open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = server.serial("ip")
-        building = threading.Thread(target=server.run, args=("zone", "build", "ip", "--force"))
+        building = threading.Thread(target=server.run, args=("zone", "build", "ip", "--force"), daemon=True)
         building.start()
         assert server.codes("2.0.0.127.ip.dnsbl.test")
         assert server.serial("ip") == before
         fcntl.flock(lock, fcntl.LOCK_UN)
-    building.join()
+    joined(building)
     until(lambda: server.serial("ip") != before)

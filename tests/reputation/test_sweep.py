@@ -317,7 +317,7 @@ def test_what_comes_while_a_sweep_decides_is_not_lost(bench: Bench, event: str) 
 
     def decide_slowly(*arguments):  # type: ignore[no-untyped-def]
         if not writers:
-            writers.append(threading.Thread(target=come))
+            writers.append(threading.Thread(target=come, daemon=True))
             writers[0].start()
         return decided(*arguments)
 

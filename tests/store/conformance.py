@@ -392,6 +392,12 @@ class Conformance:
             store.add_exemption(Exemption(parse(subject), "why", "operator"))
         assert {"5.5.5.0/24", "5.0.0.0/8", "2a00::/48", "example.com"} <= touched(store)
 
+    def test_an_exemption_touches_what_its_own_change_has_listed(self, store: Store) -> None:
+        with store.transaction():
+            store.decide(NOW, {"new": Decision([row("5.5.5.5")], [], [])}, [])
+            store.add_exemption(Exemption(parse("5.5.5.0/24"), "why", "operator"))
+        assert "5.5.5.5" in touched(store)
+
     # exemptions
 
     def test_exemptions_are_kept_as_given(self, store: Store) -> None:
@@ -637,7 +643,7 @@ class Conformance:
             inside.set()
             assert go_on.wait(60)
 
-        writer = threading.Thread(target=lambda: store.take_reports(source, stream()))
+        writer = threading.Thread(target=lambda: store.take_reports(source, stream()), daemon=True)
         writer.start()
         assert inside.wait(60)
         assert store.counts()["report"] == 1
@@ -654,7 +660,7 @@ class Conformance:
                 store.take_reports(source, claims)
                 assert len(store.evidence([c.subject for c in claims])) == 5
 
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -665,7 +671,8 @@ class Conformance:
     def test_two_processes_write(self, store: Store, tmp_path: Path) -> None:
         context = multiprocessing.get_context("spawn")
         workers = [
-            context.Process(target=write_many, args=(type(self).opener, tmp_path, name, 40)) for name in ("one", "two")
+            context.Process(target=write_many, args=(type(self).opener, tmp_path, name, 40), daemon=True)
+            for name in ("one", "two")
         ]
         for worker in workers:
             worker.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from dnsbl.store.schema import MIGRATIONS
 from dnsbl.subjects import parse
 
 ROOT = Path(__file__).parent.parent.parent
+SECONDS = 60  # a child or a thread that takes longer is at fault
 
 
 def sqlite_in(directory: Path) -> Store:
@@ -165,7 +165,7 @@ def test_a_backup_beside_a_writer_is_of_one_moment(
             store.take_reports(source, batch)
             turn += 1
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     try:
         for number in range(3):
@@ -173,7 +173,7 @@ def test_a_backup_beside_a_writer_is_of_one_moment(
         assert writer.is_alive(), "the copies were made while nobody wrote"
     finally:
         stop.set()
-        writer.join(60)
+        writer.join(SECONDS)
     for number in range(3):
         copy = SqliteStore(tmp_path / f"copy{number}.sqlite")
         assert copy.check() == []
@@ -380,13 +380,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount = tmp_path / "disk"
     mount.mkdir()
     try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mount)], capture_output=True)
+        command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mount)]
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS)
     except OSError:
         pytest.skip("there is no mount here")
     if done.returncode:
         pytest.skip("needs root to mount a small disk")
     yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    subprocess.run(["umount", str(mount)], check=True, timeout=SECONDS)
 
 
 def test_a_disk_that_is_really_full_is_one_line_and_loses_nothing(small_disk: Path) -> None:
@@ -397,7 +398,7 @@ def test_a_disk_that_is_really_full_is_one_line_and_loses_nothing(small_disk: Pa
     kept = [int(line.split()[1]) for line in lines if line.startswith("kept")]
     assert lines[-1].startswith("refused")
     assert "the disk is full" in lines[-1]
-    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True, timeout=SECONDS)
     store = SqliteStore(small_disk / "store.sqlite")
     assert batches(store) == dict.fromkeys(kept, 20)
     assert store.check() == []
@@ -417,13 +418,18 @@ def test_killed_at_any_moment_what_was_acknowledged_is_there(tmp_path: Path) -> 
             [sys.executable, "-c", written(tmp_path, "", first)], stdout=subprocess.PIPE, text=True, bufsize=1
         )
         assert child.stdout is not None
-        for _ in range(3 + turn % 5):
-            line = child.stdout.readline()
-            assert line.startswith("kept"), line
-            acknowledged.add(int(line.split()[1]))
-        child.send_signal(signal.SIGKILL)
+        limit = threading.Timer(SECONDS, child.kill)
+        limit.start()
+        try:
+            for _ in range(3 + turn % 5):
+                line = child.stdout.readline()
+                assert line.startswith("kept"), line
+                acknowledged.add(int(line.split()[1]))
+        finally:
+            limit.cancel()
+            child.kill()
         rest = child.stdout.read()
-        child.wait(60)
+        child.wait(SECONDS)
         child.stdout.close()
         whole = rest[: rest.rfind("\n") + 1].splitlines()
         acknowledged |= {int(line.split()[1]) for line in whole if line.startswith("kept")}

@@ -13,6 +13,7 @@ from dnsbl.subjects import parse
 
 HERE = Path(__file__).parent
 ROUNDS, SENDERS, ENOUGH = 5, 16, 150
+SECONDS = 60  # for a round
 
 
 async def start(directory, name):
@@ -22,7 +23,8 @@ async def start(directory, name):
         sys.executable, str(HERE / "durable_child.py"), str(directory), name,
         stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
-    port, secret = (await child.stdout.readline()).decode().split()
+    async with asyncio.timeout(SECONDS):
+        port, secret = (await child.stdout.readline()).decode().split()
     return child, int(port), secret
 
 
@@ -53,14 +55,15 @@ async def test_every_acknowledged_report_survives_kill_9(tmp_path):
         child, port, secret = await start(tmp_path, f"round{number}")
         here = Round(ENOUGH + 20 * number)
         headers = {"Authorization": f"Bearer {secret}"}
-        async with ClientSession(f"http://127.0.0.1:{port}", headers=headers) as client:
+        async with asyncio.timeout(SECONDS), ClientSession(f"http://127.0.0.1:{port}", headers=headers) as client:
             senders = [asyncio.create_task(here.send(client, f"8.{number}.{n}")) for n in range(SENDERS)]
             enough = asyncio.create_task(here.enough.wait())
             await asyncio.wait([enough, *senders], return_when=asyncio.FIRST_COMPLETED)
             child.kill()
             await asyncio.gather(*senders)
             await asyncio.wait_for(enough, 1)
-        await child.communicate()
+        async with asyncio.timeout(SECONDS):
+            await child.communicate()
         everything += here.acknowledged
         store = open_store(settings_in(tmp_path).config)
         kept = {row[0] for row in store.rows("SELECT subject FROM report")}

@@ -9,6 +9,7 @@ from website import problem, serving
 from dnsbl.web import reports as reporting
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
+SECONDS = 30
 
 
 async def post(site, headers, **kwargs):
@@ -83,9 +84,10 @@ async def test_a_twin_does_not_wait_for_ever(tmp_path, monkeypatch):
             await go.wait()
 
         first = asyncio.create_task(post(site, headers | NDJSON, data=slowly()))
-        await started.wait()
-        while not site.state.twins.locks:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(SECONDS):
+            await started.wait()
+            while not site.state.twins.locks:
+                await asyncio.sleep(0)
         await problem(await site.client.post("/v1/reports", json={}, headers=headers), 409)
         go.set()
         assert (await first)[0]["taken"] == 1

@@ -19,6 +19,7 @@ from dnsbl.web import batch, body, models
 from dnsbl.web import reports as reporting
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
+SECONDS = 30
 
 
 async def post(site, headers, **kwargs):
@@ -502,8 +503,9 @@ async def test_documents_of_no_reports_do_not_share_a_batch(tmp_path):
         data = b"[" + b"0," * 200_000 + b"0]"
         with site.app.store.transaction():  # so that they wait together
             posts = [asyncio.create_task(site.client.post("/v1/reports", data=data, headers=headers)) for _ in range(5)]
-            while len(site.state.batcher.waiting) + len(cut) < 5:
-                await asyncio.sleep(0)
+            async with asyncio.timeout(SECONDS):
+                while len(site.state.batcher.waiting) + len(cut) < 5:
+                    await asyncio.sleep(0)
         for response in await asyncio.gather(*posts):
             await problem(response, 413)
         assert cut == [1] * 5

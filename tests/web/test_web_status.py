@@ -18,6 +18,8 @@ from dnsbl.store import FeedState
 from dnsbl.web import models, readiness, state
 from dnsbl.zones.publish import Published
 
+SECONDS = 30
+
 
 async def figures(site):
     """{name: {values of the labels, in the order of the labels' names: value}}"""
@@ -147,7 +149,7 @@ async def test_metrics_count_reports_requests_and_publishes(tmp_path):
 def dead():
     """The number of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
+    process.wait(SECONDS)
     return process.pid
 
 
@@ -220,8 +222,9 @@ async def test_dear_look_ups_hold_up_neither_health_nor_keys_and_queue_only_so_f
         paths = ["/v1/subjects/8.8.8.8", "/lookup?q=8.8.8.8"] * 6
         try:
             asked = [asyncio.create_task(site.client.get(path)) for path in paths]
-            while site.state.threads.reading < 12:
-                await asyncio.sleep(0)
+            async with asyncio.timeout(SECONDS):
+                while site.state.threads.reading < 12:
+                    await asyncio.sleep(0)
             for path in ("/healthz", "/readyz"):
                 async with site.client.get(path) as response:
                     assert response.status == 200

@@ -29,6 +29,7 @@ from dnsbl.zones.served import CURRENT, ServedZone, read_pointer
 from dnsbl.zones.table import pieces
 
 FIVE = 0x05050505
+SECONDS = 60  # a process or a thread that takes longer is at fault
 
 
 @pytest.fixture
@@ -457,7 +458,7 @@ def test_publishers_at_once_take_turns(w: World) -> None:
     """Threads with publishers of their own, as processes would have: the last serial stands for all changes."""
     w.publish("ip")
     serials: list[int] = []
-    barrier = threading.Barrier(3)
+    barrier = threading.Barrier(3, timeout=SECONDS)
 
     def work(number: int) -> None:
         publisher = Publisher(w.store, IP, w.directory)
@@ -470,11 +471,11 @@ def test_publishers_at_once_take_turns(w: World) -> None:
             if done:
                 serials.append(done.serial)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(SECONDS)
     assert len(serials) == len(set(serials))
     served = w.served("ip")
     assert served.serial == max(serials)
@@ -494,11 +495,11 @@ def test_processes_at_once_take_turns(w: World) -> None:
     published(w, "bad.example", name="domain")
     before = w.served("domain").serial
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=other_process, args=(str(w.directory), turn)) for turn in (5, 5)]
+    workers = [context.Process(target=other_process, args=(str(w.directory), turn), daemon=True) for turn in (5, 5)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(SECONDS)
         assert worker.exitcode == 0
     served = w.served("domain")
     assert served.serial >= before + 2

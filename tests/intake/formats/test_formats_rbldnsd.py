@@ -15,6 +15,8 @@ from dnslib import DNSRecord
 from dnsbl import subjects
 from dnsbl.intake.formats import FormatOptions, parse
 
+END_WITHIN = 10  # seconds for rbldnsd to end by itself
+
 
 def texts(keys):
     return sorted(subjects.text(key) for key in keys)
@@ -183,7 +185,11 @@ def test_rbldnsd_lists_the_same_addresses(kind, tmp_path):
         assert {a for a in near if listed(port, a)} == expected
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(END_WITHIN)
+        finally:
+            process.kill()  # nothing where it has ended
+            process.wait(END_WITHIN)
 
 
 def listed(port, address):
