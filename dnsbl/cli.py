@@ -19,6 +19,7 @@ import orjson
 
 from . import __version__, clock, config, native, screens
 from .errors import ConfigError, DnsblError, IntakeError, Quarantined
+from .model import CATEGORIES
 
 __all__ = ["main"]
 
@@ -110,6 +111,19 @@ def emit(as_json: bool, value: Any, show: Callable[[Any], None]) -> None:
         show(value)
 
 
+def need_category(word: str) -> None:
+    if word not in CATEGORIES:
+        raise click.UsageError(f"no category {word!r}; there are {', '.join(CATEGORIES)}")
+
+
+def seconds(period: str | None) -> int | None:
+    """The time of a `--for` option."""
+    try:
+        return None if period is None else clock.duration(period)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
 # serving
 
 
@@ -147,10 +161,7 @@ def check(subject: str, as_json: bool) -> None:
 @as_json
 def report(subject: str, category: str, source: str, as_json: bool) -> None:
     """Report SUBJECT by hand; zones that take the category list it at once."""
-    from .model import CATEGORIES
-
-    if category not in CATEGORIES:
-        raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
+    need_category(category)
     with opened() as app:
         made = app.report(subject, category, source)
         emit(as_json, app.check(subject), lambda value: screens.show_reported(value, made.category))
@@ -190,10 +201,8 @@ def import_(
 ) -> None:
     """Take FILE (or - for standard input): a list, which becomes the source's whole content, or reports."""
     from .intake.reports import parse_map
-    from .model import CATEGORIES
 
-    if category not in CATEGORIES:
-        raise click.UsageError(f"no category {category!r}; there are {', '.join(CATEGORIES)}")
+    need_category(category)
     with opened() as app, screens.progress() as progress:
         try:
             result = app.import_file(file, source, format, category, trust, parse_map(pairs), accept, progress)
@@ -357,10 +366,8 @@ def allow() -> None:
 @as_json
 def allow_add(subject: str, reason: str, period: str | None, zone: str, as_json: bool) -> None:
     """Exempt SUBJECT and everything in it; what is listed of it leaves."""
-    try:
-        until = clock.now() + clock.duration(period) if period is not None else None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    lifetime = seconds(period)
+    until = None if lifetime is None else clock.now() + lifetime
     with opened() as app:
         if zone:
             app.zone(zone)
@@ -403,10 +410,7 @@ def key() -> None:
 @as_json
 def key_create(name: str, trust: float, scopes: tuple[str, ...], period: str | None, as_json: bool) -> None:
     """Make a key for partner NAME. The secret is shown once."""
-    try:
-        lifetime = clock.duration(period) if period is not None else None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    lifetime = seconds(period)
     with opened() as app:
         emit(as_json, app.create_key(name, trust, list(scopes), lifetime), screens.show_key)
 

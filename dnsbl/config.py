@@ -32,7 +32,7 @@ from .clock import duration
 from .errors import ConfigError
 from .model import CATEGORIES
 
-__all__ = ["CodeDef", "Config", "FeedDef", "Settings", "ZoneDef", "load", "parse_listen"]
+__all__ = ["CodeDef", "Config", "FeedDef", "Settings", "ZoneDef", "load", "parse_listen", "template"]
 
 Seconds = Annotated[int, BeforeValidator(duration), Field(ge=0, le=10 * 366 * 86_400)]
 DnsTtl = Annotated[int, BeforeValidator(duration), Field(ge=0, le=2**31 - 1)]  # RFC 2181 section 8
@@ -143,6 +143,16 @@ class Config(Model):
     dns: DnsConfig = DnsConfig()
     web: WebConfig = WebConfig()
     trap: TrapConfig = TrapConfig()
+
+
+def template(text: str) -> list[str]:
+    """A text cut where the subject goes: `$`. `$$` is a dollar. Joined by a subject, it is what is said of it."""
+    pieces = [""]
+    for number, part in enumerate(text.split("$$")):
+        first, *rest = part.split("$")
+        pieces[-1] += ("$" if number else "") + first
+        pieces += rest
+    return pieces
 
 
 class CodeDef(Model):

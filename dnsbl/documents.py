@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import clock
-from .config import FeedDef
+from .config import FeedDef, template
 from .reputation.explain import ZoneView
 from .store import Exemption, FeedState, Key
 from .subjects import kind, text
@@ -25,7 +25,7 @@ def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any
         "origin": view.zone.origin,
         "listed": bool(codes),
         "codes": codes,
-        "text": [fill(texts[code], text(subject)) for code in codes if texts[code]],
+        "text": [text(subject).join(template(texts[code])) for code in codes if texts[code]],
         "score": round(view.score, 2),
         "since": clock.rfc3339(min((row.since for row in view.listings), default=None)) if codes else None,
         "until": clock.rfc3339(None if None in untils else max((u for u in untils if u), default=None))
@@ -108,8 +108,3 @@ def exemption(found: Exemption) -> dict[str, Any]:
         "since": clock.rfc3339(found.since or None),
         "until": clock.rfc3339(found.until),
     }
-
-
-def fill(template: str, subject: str) -> str:
-    """A zone's text with `$` as the subject and `$$` as a dollar."""
-    return "$".join(part.replace("$", subject) for part in template.split("$$"))

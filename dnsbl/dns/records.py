@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from dnslib import AAAA, NS, QTYPE, RD, RR, SOA, TXT, A, DNSBuffer, DNSLabel, DNSQuestion, DNSRecord
 
+from .. import config
 from ..config import ZoneDef
 from .message import Qclass, Qtype
 
@@ -49,13 +50,8 @@ def txt_record(text: bytes, ttl: int, rclass: int = Qclass.IN) -> bytes:
 
 
 def template(text: str) -> tuple[bytes, ...]:
-    """A text cut where the subject goes: `$`. `$$` is a dollar."""
-    pieces = [""]
-    for number, part in enumerate(text.split("$$")):
-        first, *rest = part.split("$")
-        pieces[-1] += ("$" if number else "") + first
-        pieces += rest
-    return tuple(piece.encode("utf-8") for piece in pieces)
+    """`config.template` in the bytes that go on the wire."""
+    return tuple(piece.encode("utf-8") for piece in config.template(text))
 
 
 def fill(pieces: Sequence[bytes], subject: bytes) -> bytes:

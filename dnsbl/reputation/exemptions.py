@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..config import ZoneDef
 from ..special import NEVER_LIST, Ranges, never_listed
 from ..store.contract import Exemption
 from ..subjects import ancestors, is_ip
@@ -62,6 +63,13 @@ class Exemptions:
         tables = [table for table in (self.removals.get(""), self.removals.get(zone)) if table]
         return max((table.get(above, 0) for table in tables for above in ancestors(subject)), default=0)
 
+    def within(self, zone: ZoneDef) -> Exemptions:
+        """Those that hold in a zone: a white list takes what the allow-list has; nothing takes the never-list."""
+        return self if zone.policy.exempt else NEVER_LIST_ONLY
+
     def holes(self, zone: str) -> list[bytes]:
         """Every subject that is cut out of what a zone lists."""
         return [*NEVER_LIST, *self.everywhere, *self.by_zone.get(zone, {})]
+
+
+NEVER_LIST_ONLY = Exemptions([], 0)

@@ -111,9 +111,9 @@ def differences(
     staying = set()
     columns = (decided.places, decided.codes, decided.until, decided.due)
     rows = zip(*(column[decided.listed].tolist() for column in columns), strict=True)
-    if not zone.policy.exempt:  # a white list takes what the allow-list has; nothing takes the never-list
-        exempt = NOTHING_EXEMPT
-    free = exempt.covered([subjects[place] for place in decided.places[decided.listed].tolist()], zone.name)
+    free = exempt.within(zone).covered(
+        [subjects[place] for place in decided.places[decided.listed].tolist()], zone.name
+    )
     for (place, codes, until, due), is_exempt in zip(rows, free, strict=True):
         if is_exempt:
             continue
@@ -135,9 +135,6 @@ def differences(
     decision.left = [subject for subject in before if subject not in staying]
     decision.journal += [(subject, "") for subject in decision.left]
     return decision
-
-
-NOTHING_EXEMPT = Exemptions([], 0)
 
 
 def codes_text(zone: ZoneDef, bits: int) -> str:

@@ -13,6 +13,7 @@ from .contract import Change, Decision, ListingRow
 __all__ = ["ListingsPart"]
 
 CHUNK = 50_000  # rows read at once
+NEXT_ZONE = "SELECT min(zone) FROM listing WHERE zone > ?"
 
 
 class ListingsPart(Base):
@@ -31,14 +32,17 @@ class ListingsPart(Base):
         """Touch everything at, above or inside a subject: an exemption for it has come or gone."""
         low, high = inside(subject)
         with self.transaction() as connection:
-            for table in ("evidence", "entry", "listing"):
+            for table in ("evidence", "entry"):
                 connection.execute(
                     f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table} "
-                    "WHERE subject >= ? AND subject < ?"
-                    if table != "listing"
-                    else "INSERT OR IGNORE INTO touched SELECT subject FROM listing "
-                    "WHERE zone IN (SELECT DISTINCT zone FROM listing) AND subject >= ? AND subject < ?",
+                    "WHERE subject >= ? AND subject < ?",
                     (low, high),
+                )
+            for zone in zones_in(connection):
+                connection.execute(
+                    "INSERT OR IGNORE INTO touched SELECT subject FROM listing "
+                    "WHERE zone = ? AND subject >= ? AND subject < ?",
+                    (zone, low, high),
                 )
             connection.executemany(TOUCH, ((above,) for above in ancestors(subject)))
 
@@ -131,12 +135,9 @@ class ListingsPart(Base):
         return count
 
     def zones_listed(self) -> set[str]:
-        """Names of the zones that have listings, found by steps over the key."""
-        found: set[str] = set()
-        name: str | None = ""
-        while (name := self.rows("SELECT min(zone) FROM listing WHERE zone > ?", name)[0][0]) is not None:
-            found.add(name)
-        return found
+        """Names of the zones that have listings."""
+        with self.said():
+            return zones_in(self.reader)
 
     def changes_since(self, zone: str, seq: int, limit: int) -> list[Change]:
         rows = self.rows(
@@ -155,6 +156,16 @@ class ListingsPart(Base):
     def identity(self) -> str:
         value: str = self.rows("SELECT value FROM meta WHERE key = 'identity'")[0][0]
         return value
+
+
+def zones_in(connection: sqlite3.Connection) -> set[str]:
+    """Names of the zones that have listings, as this connection sees them: found by steps over the key, each of which
+    is further on."""
+    found: set[str] = set()
+    name: str | None = ""
+    while (name := connection.execute(NEXT_ZONE, (name,)).fetchone()[0]) is not None:
+        found.add(name)
+    return found
 
 
 def write_listings(connection: sqlite3.Connection, at: int, zone: str, decision: Decision) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,22 +11,14 @@ from ..intake.gate import Gate
 from ..store.contract import Store
 from ..zones.served import ServedZone
 
-__all__ = ["Backend", "Parts", "WebStore"]
-
-
-class WebStore(Store, Protocol):
-    """A store whose calls can be made one change: the reports of many requests share one."""
-
-    def transaction(self) -> AbstractContextManager[Any]:
-        """One change; calls of the store inside are part of it."""
-        ...
+__all__ = ["Backend", "Parts"]
 
 
 class Parts(Protocol):
     """The store, the zones, and what is asked of them. Every method may be called from any thread."""
 
     @property
-    def store(self) -> WebStore: ...
+    def store(self) -> Store: ...
     @property
     def zones(self) -> Mapping[str, ZoneDef]: ...
     @property

@@ -25,7 +25,6 @@ __all__ = ["Answers", "Arrays", "build_base", "build_delta", "test_points"]
 
 LOW64 = 0xFFFFFFFFFFFFFFFF
 MAPPED = 0xFFFF << 32  # ::ffff:0:0, lower half: where RFC 5782 section 2.4 puts the IPv6 test points
-NOTHING_EXEMPT = Exemptions([], 0)
 
 
 @dataclass(slots=True)
@@ -82,7 +81,7 @@ def test_points(zone: ZoneDef) -> dict[int, int]:
 def build_base(store: Store, zone: ZoneDef, exempt: Exemptions) -> tuple[Arrays, Answers, int]:
     """The whole zone: arrays, answers, and the number of pieces or names."""
     answers = Answers(zone)
-    exempt = exempt if zone.policy.exempt else NOTHING_EXEMPT
+    exempt = exempt.within(zone)
     if zone.kind == "domain":
         return (*names_base(store, zone, exempt, answers),)
     listed4 = read_ranges(store, zone, answers, b"4")
@@ -226,7 +225,7 @@ def build_delta(
 ) -> tuple[Arrays, Answers, int]:
     """What differs from the base: the delta before, and anew all the ground of the changed subjects."""
     answers = Answers.of(zone, served.answers)
-    exempt = exempt if zone.policy.exempt else NOTHING_EXEMPT
+    exempt = exempt.within(zone)
     changed = set(subjects)
     if zone.kind == "domain":
         names = [subject[1:] for subject in changed if subject[:1] == b"d"]

@@ -56,13 +56,18 @@ def parse_plain(data: bytes, options: FormatOptions) -> Parsed:
     return parsed
 
 
-def plain_line(parsed: Parsed, number: int, line: bytes, options: FormatOptions) -> None:
-    """One line of a plain list with nothing taken for granted."""
+def content(parsed: Parsed, number: int, line: bytes) -> str:
+    """What a line holds beside its comment; nothing of one that is too long, which is rejected."""
     line = line.strip()
     if len(line) > MAX_LINE:
         parsed.reject(number, f"line longer than {MAX_LINE} bytes")
-        return
-    text = uncomment(line.decode("utf-8", "replace"))
+        return ""
+    return uncomment(line.decode("utf-8", "replace"))
+
+
+def plain_line(parsed: Parsed, number: int, line: bytes, options: FormatOptions) -> None:
+    """One line of a plain list with nothing taken for granted."""
+    text = content(parsed, number, line)
     if not text:
         return
     try:
@@ -96,11 +101,7 @@ def parse_counted(data: bytes, options: FormatOptions) -> Parsed:
 
 def counted_line(parsed: Parsed, number: int, line: bytes, options: FormatOptions) -> None:
     """One line of a counted list with nothing taken for granted."""
-    line = line.strip()
-    if len(line) > MAX_LINE:
-        parsed.reject(number, f"line longer than {MAX_LINE} bytes")
-        return
-    text = uncomment(line.decode("utf-8", "replace"))
+    text = content(parsed, number, line)
     if not text:
         return
     address, _, count = text.replace("\t", " ").partition(" ")

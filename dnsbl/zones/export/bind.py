@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ...config import CodeDef, ZoneDef
+from ...config import CodeDef, ZoneDef, template
 from ..contents import Contents, Kind, Node
 from ..table import Words
 from .blocks import Blocks, aligned, deep_networks, networks
-from .text import address4, addresses4, chunked, header, name_text, network6, reversed4, template
+from .text import address4, addresses4, chunked, header, name_text, network6, reversed4
 
 __all__ = ["lines"]
 

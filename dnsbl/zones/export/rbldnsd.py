@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ...config import CodeDef, ZoneDef
+from ...config import CodeDef, ZoneDef, template
 from ..contents import Contents
 from ..table import Pieces, merge
 from .blocks import deep_networks, networks
-from .text import chunked, header, name_text, network6, networks4, template
+from .text import chunked, header, name_text, network6, networks4
 
 __all__ = ["lines"]
 

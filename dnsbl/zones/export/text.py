@@ -17,7 +17,7 @@ from ..contents import Contents
 from ..table import Words
 from .blocks import Blocks
 
-__all__ = ["address4", "addresses4", "chunked", "header", "name_text", "network6", "networks4", "reversed4", "template"]
+__all__ = ["address4", "addresses4", "chunked", "header", "name_text", "network6", "networks4", "reversed4"]
 
 LINES = 8192  # lines put together before they are passed on
 HALF = np.uint64(16)
@@ -80,16 +80,6 @@ def name_text(name: bytes) -> str:
     labels = name.decode("ascii").split(".")
     labels.reverse()
     return ".".join(labels)
-
-
-def template(text: str) -> list[str]:
-    """A text cut where the subject goes: `$`. `$$` is a dollar."""
-    parts = [""]
-    for number, piece in enumerate(text.split("$$")):
-        first, *rest = piece.split("$")
-        parts[-1] += ("$" if number else "") + first
-        parts += rest
-    return parts
 
 
 def chunked(lines: Iterable[str]) -> Iterator[str]:
