@@ -67,7 +67,7 @@ def reverse(address: str) -> str:
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """This one, without what a service manager, a terminal or a configuration of somebody else's says."""
     ours = ("DNSBL_", "LISTEN_", "WATCHDOG_", "NOTIFY_", "JOURNAL_", "COLUMNS", "FORCE_COLOR")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours) or name == "DNSBL_NATIVE"}
     return {**kept, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **(more or {})}
 
 

@@ -5,6 +5,7 @@
 //! its bytes cannot change; and whatever is in them, a look-up ends and reads nothing outside.
 
 use std::fmt;
+use std::hint::black_box;
 use std::ops::Range;
 
 use bytemuck::Pod;
@@ -28,6 +29,7 @@ pub const HOLE: u16 = 0xFFFE;
 pub const GONE: u16 = 0xFFFF;
 
 const RECORD: usize = 3; // of a name, before its text: its length, and its value in two octets
+const COUNTED: usize = 256; // numbers in a bucket that are gone through one by one
 const SAMPLE: usize = 64; // one in so many /64s stands in a small table that is searched first
 
 /// Why a file cannot be used.
@@ -236,12 +238,8 @@ impl Snapshot {
     #[inline]
     pub fn lookup4(&self, address: u32) -> Option<u16> {
         let single = if self.v4.one.width == 2 {
-            let index = self.slice::<u32>(&self.v4_index);
-            let bucket = (address >> 16) as usize;
-            let (start, end) = (*index.get(bucket)? as usize, *index.get(bucket + 1)? as usize);
-            let low = (address & 0xFFFF) as u16;
-            let lows = self.slice::<u16>(&self.v4.one).get(start..end).unwrap_or_default();
-            lows.binary_search(&low).ok().map(|found| start + found)
+            let (start, lows) = self.bucket4(address);
+            place_of(lows, (address & 0xFFFF) as u16).map(|found| start + found)
         } else {
             self.slice::<u32>(&self.v4.one).binary_search(&address).ok()
         };
@@ -249,6 +247,31 @@ impl Snapshot {
             return Some(self.answer(&self.v4.one_answer, item));
         }
         self.in_ranges::<u32>(&self.v4, address)
+    }
+
+    /// The singles that share the upper half of an address: where they begin, and their lower halves.
+    #[inline]
+    fn bucket4(&self, address: u32) -> (usize, &[u16]) {
+        let index = self.slice::<u32>(&self.v4_index);
+        let bucket = (address >> 16) as usize;
+        let ends = (index.get(bucket), index.get(bucket + 1));
+        let (Some(&start), Some(&end)) = ends else {
+            return (0, &[]);
+        };
+        let (start, end) = (start as usize, end as usize);
+        (start, self.slice::<u16>(&self.v4.one).get(start..end).unwrap_or_default())
+    }
+
+    /// Read where a look-up of this address begins, so that it is near when it is looked up. The second step wants what
+    /// the first has read.
+    #[inline]
+    pub fn touch4(&self, address: u32, step: Step) {
+        if self.v4.one.width == 2 {
+            match step {
+                Step::Bucket => _ = black_box(self.slice::<u32>(&self.v4_index).get((address >> 16) as usize).copied()),
+                Step::Singles => _ = black_box(self.bucket4(address).1.first().copied()),
+            }
+        }
     }
 
     /// The answer id of a /64, given as its upper 64 bits; as `lookup4`.
@@ -392,6 +415,15 @@ impl Snapshot {
     }
 }
 
+/// How far a look-up is prepared.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Where the singles of its bucket are.
+    Bucket,
+    /// The singles.
+    Singles,
+}
+
 /// Which of a file's two kinds of addresses.
 #[derive(Clone, Copy, Debug)]
 pub enum Family {
@@ -399,6 +431,17 @@ pub enum Family {
     V4,
     /// Upper halves of IPv6 addresses.
     V6,
+}
+
+/// Where a number stands among ascending ones. A few are counted rather than searched: no branch depends on them.
+#[inline]
+fn place_of(numbers: &[u16], wanted: u16) -> Option<usize> {
+    let place = if numbers.len() <= COUNTED {
+        numbers.iter().fold(0u16, |count, &number| count.wrapping_add(u16::from(number < wanted))).into()
+    } else {
+        numbers.partition_point(|&number| number < wanted)
+    };
+    (numbers.get(place) == Some(&wanted)).then_some(place)
 }
 
 /// The first of `count` items for which `before` does not hold.

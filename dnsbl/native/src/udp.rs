@@ -22,6 +22,7 @@ use crate::answer::{reply, Asked, Outcome, Reply, Scratch, Settings};
 use crate::cookies::Worth;
 use crate::counters::{Event, Tally};
 use crate::message::rcode;
+use crate::snapshot::Step;
 use crate::watch::{Queue, Sample, Samples};
 use crate::zone::Zones;
 
@@ -308,6 +309,7 @@ impl Loop {
         let zones = self.shared.zones.load();
         let now = seconds();
         let sampled = if self.shared.samples.due(*since) { sampled_of(*since, came) } else { BATCH };
+        touch(&zones, batch, came);
         let mut waiting = 0;
         for place in 0..came {
             let size = batch.headers[place].msg_len as usize;
@@ -363,6 +365,21 @@ impl Loop {
         let one = 1u64;
         // SAFETY: the eight octets live until the call is over. It fails only where the bell rings already.
         let _ = unsafe { libc::write(self.shared.bell.as_raw_fd(), (&raw const one).cast::<c_void>(), 8) };
+    }
+}
+
+/// Read what the answers to a batch will read, one packet right after the other: the processor then waits for all of it
+/// at once, and not for each in turn.
+fn touch(zones: &Zones, batch: &Batch, came: usize) {
+    let mut glanced = [None; BATCH];
+    for (place, glance) in glanced.iter_mut().enumerate().take(came) {
+        let size = (batch.headers[place].msg_len as usize).min(MAX_DATAGRAM);
+        *glance = zones.glance(&batch.buffers[place * STRIDE..][..size]);
+    }
+    for step in [Step::Bucket, Step::Singles] {
+        for (snapshot, address) in glanced.iter().take(came).flatten() {
+            snapshot.touch4(*address, step);
+        }
     }
 }
 

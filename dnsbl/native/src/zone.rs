@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::message::{qtype, Name, MAX_NAME};
+use crate::message::{qtype, Name, HEADER, MAX_NAME};
 use crate::snapshot::{Family, Snapshot, EMPTY_NAME, GONE, HOLE};
 
 const OCTETS: usize = 4;
@@ -139,6 +139,23 @@ impl Zones {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.zones.is_empty()
+    }
+
+    /// The file and address that a message most likely asks about, from a first glance that decides nothing: its answer
+    /// is worked out all the same.
+    #[must_use]
+    #[inline]
+    pub fn glance(&self, wire: &[u8]) -> Option<(&Snapshot, u32)> {
+        let mut rest = wire.get(HEADER..)?;
+        let mut address = 0;
+        for shift in [0, 8, 16, 24] {
+            let (&length, after) = rest.split_first()?;
+            let (label, after) = after.split_at_checked(usize::from(length))?;
+            address |= octet(label)? << shift;
+            rest = after;
+        }
+        let zone = self.zones.iter().find(|zone| rest.starts_with(&zone.origin))?;
+        Some((&zone.base, address))
     }
 
     /// The zone with the longest origin that the name ends in, and its number.
