@@ -5,6 +5,7 @@
 //! ```text
 //! udp       OS threads: packets in by the batch, replies out by the batch
 //! message   untrusted bytes become a query or an error; a reply is laid over the query it answers
+//! glance    what the answers to a batch will read, read at once
 //! answer    the ladder from query to reply: one function for every loop
 //! zone      what a name of a zone stands for, and its packed records
 //! snapshot  a zone's listings: a checked file in memory, asked in a few cache lines
@@ -22,6 +23,7 @@ compile_error!("snapshot files are little-endian, and read in place");
 pub mod answer;
 pub mod cookies;
 pub mod counters;
+pub mod glance;
 pub mod memory;
 pub mod message;
 pub mod snapshot;

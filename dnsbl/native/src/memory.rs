@@ -54,23 +54,26 @@ mod store {
     use std::io;
 
     #[derive(Debug)]
-    pub struct Store(Option<Mmap>); // none: no bytes, which no system maps
+    pub struct Store(Option<Mmap>, usize); // none: no bytes, which no system maps
+
+    const LARGE: usize = 2 << 20; // a large page
 
     impl Store {
         pub fn bytes(&self) -> &[u8] {
-            self.0.as_deref().unwrap_or_default()
+            self.0.as_deref().and_then(|map| map.get(..self.1)).unwrap_or_default()
         }
     }
 
     pub fn filled(size: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Store> {
         if size == 0 {
-            return Ok(Store(None));
+            return Ok(Store(None, 0));
         }
-        let mut map = MmapMut::map_anon(size)?;
+        let whole = if size >= LARGE { size.next_multiple_of(LARGE) } else { size }; // else no page is a large one
+        let mut map = MmapMut::map_anon(whole)?;
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage); // a wish: fewer page tables to walk for each look-up
-        fill(&mut map)?;
-        map.make_read_only().map(|map| Store(Some(map)))
+        fill(&mut map[..size])?;
+        map.make_read_only().map(|map| Store(Some(map), size))
     }
 }
 

@@ -29,8 +29,9 @@ pub const HOLE: u16 = 0xFFFE;
 pub const GONE: u16 = 0xFFFF;
 
 const RECORD: usize = 3; // of a name, before its text: its length, and its value in two octets
+const LINE: usize = 64; // octets that the processor reads at once
 const COUNTED: usize = 256; // numbers in a bucket that are gone through one by one
-const SAMPLE: usize = 64; // one in so many /64s stands in a small table that is searched first
+const NODE: usize = 16; // numbers of which the first stands in the level above: two cache lines
 
 /// Why a file cannot be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub struct Snapshot {
     v4: Tables,
     v4_index: Section,
     v6: Tables,
-    v6_samples: Vec<u64>, // the first of each SAMPLE /64s
+    v6_levels: Vec<Vec<u64>>, // the first of each NODE /64s, the first of each NODE of those, and so on
     deep: Section,
     deep_low: Section,
     deep_high: Section,
@@ -177,7 +178,7 @@ impl Snapshot {
             v4: tables("v4", &[2, 4], 4)?,
             v4_index: section("v4idx", &[4])?,
             v6: tables("v6", &[8], 8)?,
-            v6_samples: Vec::new(),
+            v6_levels: Vec::new(),
             deep_low: section("v6dlow", &[8])?,
             deep_high: section("v6dhigh", &[8])?,
             deep_answer: column("v6da", deep.len())?,
@@ -188,7 +189,7 @@ impl Snapshot {
             memory,
         };
         made.check_indexes()?;
-        made.v6_samples = made.slice::<u64>(&made.v6.one).iter().step_by(SAMPLE).copied().collect();
+        made.v6_levels = levels(made.slice(&made.v6.one));
         Ok(made)
     }
 
@@ -262,30 +263,52 @@ impl Snapshot {
         (start, self.slice::<u16>(&self.v4.one).get(start..end).unwrap_or_default())
     }
 
-    /// Read where a look-up of this address begins, so that it is near when it is looked up. The second step wants what
-    /// the first has read.
+    /// Read what one step of a look-up reads, so that it is near when it is looked up; each step wants what those before
+    /// have read.
     #[inline]
-    pub fn touch4(&self, address: u32, step: Step) {
-        if self.v4.one.width == 2 {
-            match step {
-                Step::Bucket => _ = black_box(self.slice::<u32>(&self.v4_index).get((address >> 16) as usize).copied()),
-                Step::Singles => _ = black_box(self.bucket4(address).1.first().copied()),
+    pub fn touch(&self, target: &mut Target, step: usize) {
+        match (target, step) {
+            (Target::Address(address), 0) if self.v4.one.width == 2 => {
+                touch(self.slice::<u32>(&self.v4_index), (*address >> 16) as usize);
             }
+            (Target::Address(address), 1) if self.v4.one.width == 2 => touch(self.bucket4(*address).1, 0),
+            (Target::Upper(upper, start), step) => match self.v6_levels.iter().rev().nth(step) {
+                Some(level) => *start = last_below(level, *start, *upper) * NODE,
+                None if step == self.v6_levels.len() => {
+                    (0..NODE).step_by(LINE / 8).for_each(|item| touch(self.slice::<u64>(&self.v6.one), *start + item));
+                }
+                None => {}
+            },
+            (Target::Name(hash), 0) => touch(self.slice::<u32>(&self.name_index), self.bucket_of(*hash)),
+            (Target::Name(hash), 1) => {
+                if let Some(&start) = self.slice::<u32>(&self.name_index).get(self.bucket_of(*hash)) {
+                    (0..2).for_each(|line| touch(self.slice::<u8>(&self.names), start as usize + line * LINE));
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// Where the NODE singles begin among which a /64 is, if it is one.
+    #[inline]
+    fn node6(&self, upper: u64) -> usize {
+        self.v6_levels.iter().rev().fold(0, |start, level| last_below(level, start, upper) * NODE)
+    }
+
+    /// The bucket of a name's hash.
+    #[inline]
+    fn bucket_of(&self, hash: u64) -> usize {
+        usize::try_from(hash.checked_shr(self.name_shift).unwrap_or(0)).unwrap_or(usize::MAX)
     }
 
     /// The answer id of a /64, given as its upper 64 bits; as `lookup4`.
     #[must_use]
     #[inline]
     pub fn lookup64(&self, upper: u64) -> Option<u16> {
-        let block = self.v6_samples.partition_point(|&first| first <= upper);
-        if block > 0 {
-            let ones = self.slice::<u64>(&self.v6.one);
-            let start = (block - 1) * SAMPLE;
-            let near = &ones[start..ones.len().min(start + SAMPLE)];
-            if let Ok(found) = near.binary_search(&upper) {
-                return Some(self.answer(&self.v6.one_answer, start + found));
-            }
+        let ones = self.slice::<u64>(&self.v6.one);
+        let item = last_below(ones, self.node6(upper), upper);
+        if ones.get(item) == Some(&upper) {
+            return Some(self.answer(&self.v6.one_answer, item));
         }
         self.in_ranges::<u64>(&self.v6, upper)
     }
@@ -342,8 +365,7 @@ impl Snapshot {
     #[inline]
     pub fn name(&self, name: &[u8]) -> Option<u16> {
         let index = self.slice::<u32>(&self.name_index);
-        let bucket = xxh3_64(name).checked_shr(self.name_shift).unwrap_or(0);
-        let bucket = usize::try_from(bucket).ok()?;
+        let bucket = self.bucket_of(hash_of(name));
         let (start, end) = (*index.get(bucket)? as usize, *index.get(bucket + 1)? as usize);
         let mut records = self.slice::<u8>(&self.names).get(start..end)?;
         while let Some((head, rest)) = records.split_first_chunk::<RECORD>() {
@@ -415,13 +437,27 @@ impl Snapshot {
     }
 }
 
-/// How far a look-up is prepared.
+/// What will be looked up.
 #[derive(Clone, Copy, Debug)]
-pub enum Step {
-    /// Where the singles of its bucket are.
-    Bucket,
-    /// The singles.
-    Singles,
+pub enum Target {
+    /// An IPv4 address.
+    Address(u32),
+    /// A /64, and where it is among the singles as far as is known.
+    Upper(u64, usize),
+    /// A name, by its hash.
+    Name(u64),
+}
+
+/// The hash by which a name is found.
+#[must_use]
+#[inline]
+pub fn hash_of(name: &[u8]) -> u64 {
+    xxh3_64(name)
+}
+
+#[inline]
+fn touch<T: Copy>(items: &[T], item: usize) {
+    black_box(items.get(item).copied());
 }
 
 /// Which of a file's two kinds of addresses.
@@ -431,6 +467,26 @@ pub enum Family {
     V4,
     /// Upper halves of IPv6 addresses.
     V6,
+}
+
+/// The levels over ascending numbers, finest first, until one is a single node.
+fn levels(numbers: &[u64]) -> Vec<Vec<u64>> {
+    let mut made: Vec<Vec<u64>> = Vec::new();
+    let mut below = numbers;
+    while below.len() > NODE {
+        made.push(below.iter().step_by(NODE).copied().collect());
+        below = made.last().map_or(&[], Vec::as_slice);
+    }
+    made
+}
+
+/// The last of the NODE numbers from `start` that is not above a number, or the first.
+#[inline]
+fn last_below(numbers: &[u64], start: usize, wanted: u64) -> usize {
+    let node = numbers.get(start..).unwrap_or_default();
+    let node = node.get(..NODE).unwrap_or(node);
+    let count = node.iter().fold(0usize, |count, &number| count.wrapping_add(usize::from(number <= wanted)));
+    start.wrapping_add(count.saturating_sub(1))
 }
 
 /// Where a number stands among ascending ones. A few are counted rather than searched: no branch depends on them.

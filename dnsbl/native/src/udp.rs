@@ -21,8 +21,8 @@ use libc::{c_int, c_uint, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_stor
 use crate::answer::{reply, Asked, Outcome, Reply, Scratch, Settings};
 use crate::cookies::Worth;
 use crate::counters::{Event, Tally};
+use crate::glance::Glance;
 use crate::message::rcode;
-use crate::snapshot::Step;
 use crate::watch::{Queue, Sample, Samples};
 use crate::zone::Zones;
 
@@ -205,6 +205,12 @@ impl Batch {
         usize::try_from(came).map_err(|_| io::Error::last_os_error())
     }
 
+    /// The message that lies in a place.
+    fn message(&self, place: usize) -> &[u8] {
+        let size = (self.headers[place].msg_len as usize).min(MAX_DATAGRAM);
+        &self.buffers[place * STRIDE..][..size]
+    }
+
     /// Put the reply that lies in a place in line to be sent.
     fn answer(&mut self, place: usize, size: usize, waiting: usize) {
         self.parts[place].iov_len = size;
@@ -309,7 +315,7 @@ impl Loop {
         let zones = self.shared.zones.load();
         let now = seconds();
         let sampled = if self.shared.samples.due(*since) { sampled_of(*since, came) } else { BATCH };
-        touch(&zones, batch, came);
+        Glance::at(&zones, (0..came).map(|place| batch.message(place))).touch();
         let mut waiting = 0;
         for place in 0..came {
             let size = batch.headers[place].msg_len as usize;
@@ -333,7 +339,7 @@ impl Loop {
                     batch.answer(place, size, waiting);
                     waiting += 1;
                 }
-                Next::HandOver => self.hand_over(batch, place, size),
+                Next::HandOver => self.hand_over(batch, place),
                 Next::Nothing => {}
             }
         }
@@ -342,12 +348,13 @@ impl Loop {
         self.tally.event(Event::Dropped, dropped);
     }
 
-    fn hand_over(&self, batch: &mut Batch, place: usize, size: usize) {
+    fn hand_over(&self, batch: &mut Batch, place: usize) {
+        let wire = batch.message(place).to_vec();
         let header = &batch.headers[place].msg_hdr;
         let (client_size, control) = (header.msg_namelen, &mut batch.controls[place].0);
         let kept = if self.wildcard { from_there(control, header) } else { 0 };
         let handed = Handed {
-            wire: batch.buffers[place * STRIDE..][..size.min(MAX_DATAGRAM)].to_vec(),
+            wire,
             socket: Arc::clone(&self.socket),
             client: batch.clients[place],
             client_size,
@@ -365,21 +372,6 @@ impl Loop {
         let one = 1u64;
         // SAFETY: the eight octets live until the call is over. It fails only where the bell rings already.
         let _ = unsafe { libc::write(self.shared.bell.as_raw_fd(), (&raw const one).cast::<c_void>(), 8) };
-    }
-}
-
-/// Read what the answers to a batch will read, one packet right after the other: the processor then waits for all of it
-/// at once, and not for each in turn.
-fn touch(zones: &Zones, batch: &Batch, came: usize) {
-    let mut glanced = [None; BATCH];
-    for (place, glance) in glanced.iter_mut().enumerate().take(came) {
-        let size = (batch.headers[place].msg_len as usize).min(MAX_DATAGRAM);
-        *glance = zones.glance(&batch.buffers[place * STRIDE..][..size]);
-    }
-    for step in [Step::Bucket, Step::Singles] {
-        for (snapshot, address) in glanced.iter().take(came).flatten() {
-            snapshot.touch4(*address, step);
-        }
     }
 }
 

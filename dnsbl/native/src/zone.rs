@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::message::{qtype, Name, HEADER, MAX_NAME};
+use crate::message::{qtype, Name, MAX_NAME};
 use crate::snapshot::{Family, Snapshot, EMPTY_NAME, GONE, HOLE};
 
 const OCTETS: usize = 4;
@@ -135,27 +135,15 @@ impl Zones {
         Self { zones, generation }
     }
 
+    /// The zones, deepest origins first.
+    pub fn iter(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.iter().map(|zone| &**zone)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.zones.is_empty()
-    }
-
-    /// The file and address that a message most likely asks about, from a first glance that decides nothing: its answer
-    /// is worked out all the same.
-    #[must_use]
-    #[inline]
-    pub fn glance(&self, wire: &[u8]) -> Option<(&Snapshot, u32)> {
-        let mut rest = wire.get(HEADER..)?;
-        let mut address = 0;
-        for shift in [0, 8, 16, 24] {
-            let (&length, after) = rest.split_first()?;
-            let (label, after) = after.split_at_checked(usize::from(length))?;
-            address |= octet(label)? << shift;
-            rest = after;
-        }
-        let zone = self.zones.iter().find(|zone| rest.starts_with(&zone.origin))?;
-        Some((&zone.base, address))
     }
 
     /// The zone with the longest origin that the name ends in, and its number.
@@ -264,13 +252,9 @@ impl Zone {
     }
 
     fn find_nibbles(&self, table: usize, name: &Name, labels: usize, around: &mut Around) -> Found {
-        let mut address = 0;
-        for number in (0..labels).rev() {
-            let Some(value) = nibble(name.label(number)) else {
-                return Found::Nothing;
-            };
-            address = address << 4 | u128::from(value);
-        }
+        let Some(address) = nibbles(name, labels) else {
+            return Found::Nothing;
+        };
         if labels == NIBBLES {
             return self.listed(table, self.lookup6(address), labels);
         }
@@ -491,7 +475,7 @@ fn long_text(pieces: &[Box<[u8]>], subject: &[u8]) -> Vec<u8> {
 
 /// A number from 0 to 255, written in the one way that is a name.
 #[inline]
-fn octet(label: &[u8]) -> Option<u32> {
+pub(crate) fn octet(label: &[u8]) -> Option<u32> {
     let digit = |octet: u8| {
         let value = octet.wrapping_sub(b'0');
         (value < 10).then(|| u32::from(value))
@@ -504,8 +488,21 @@ fn octet(label: &[u8]) -> Option<u32> {
     }
 }
 
+/// A path of nibbles, each a label, as a number: its low half comes first.
 #[inline]
-fn nibble(label: &[u8]) -> Option<u8> {
+fn nibbles(name: &Name, labels: usize) -> Option<u128> {
+    let mut halves = [0u64; 2];
+    for (half, start) in halves.iter_mut().zip([0, NIBBLES / 2]) {
+        for number in (start..labels.min(start + NIBBLES / 2)).rev() {
+            *half = *half << 4 | u64::from(nibble(name.label(number))?);
+        }
+    }
+    Some(u128::from(halves[1]) << 64 | u128::from(halves[0]))
+}
+
+/// A hexadecimal digit.
+#[inline]
+pub(crate) fn nibble(label: &[u8]) -> Option<u8> {
     match *label {
         [digit @ b'0'..=b'9'] => Some(digit - b'0'),
         [letter @ b'a'..=b'f'] => Some(letter - b'a' + 10),
