@@ -3,17 +3,22 @@ and for whatever else arrives."""
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+import random
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
+from unittest import mock
 
 import pytest
+from clients import udp_client
 from compiled import both, compiled, needs_native
 from fake import DOMAIN_ORIGIN, IP_ORIGIN, NAMES, NETWORKS, cookie, domain_zone, ip_zone, name_wire, opt, query
 from fake import reversed_name as address_name
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_dns_vectors import DATA
 
 from dnsbl.config import ZoneDef
+from dnsbl.dns.server import DnsServer
+from dnsbl.zones import arrays
 
 pytestmark = needs_native
 
@@ -160,11 +165,12 @@ PARTS = ["$", "$$", "x", "é", " ", "€" * 30, "y" * 90, "see https://bl.exampl
 TEXTS = st.lists(st.lists(st.sampled_from(PARTS), max_size=40).map("".join), min_size=3, max_size=3)
 
 
+@settings(deadline=None)
 @given(
     networks=NETWORK_SETS, changes=CHANGES, names=NAME_SETS, name_changes=NAME_CHANGES,
-    wires=st.lists(WIRES, min_size=5, max_size=30), client=st.sampled_from(CLIENTS), texts=TEXTS,
+    wires=st.lists(WIRES, min_size=5, max_size=30), client=st.sampled_from(CLIENTS), texts=TEXTS, indexed=st.booleans(),
 )  # fmt: skip
-def test_made_up_zones_give_the_same_bytes(networks, changes, names, name_changes, wires, client, texts):
+def test_made_up_zones_give_the_same_bytes(networks, changes, names, name_changes, wires, client, texts, indexed):
     ip = ip_zone()
     ip = ip.model_copy(
         update={"codes": [c.model_copy(update={"text": t}) for c, t in zip(ip.codes, texts, strict=True)]}
@@ -172,7 +178,8 @@ def test_made_up_zones_give_the_same_bytes(networks, changes, names, name_change
     domain = domain_zone()
     usable = {name: [code for code in codes if code < 2] or [0] for name, codes in names.items()}
     name_over = name_changes and {name: [code for code in codes if code < 2] for name, codes in name_changes.items()}
-    views = [compiled(ip, networks, over=changes), compiled(domain, names=usable, over=name_over)]
+    with mock.patch.object(arrays, "BUCKETS_FROM", 4 if indexed else arrays.BUCKETS_FROM):
+        views = [compiled(ip, networks, over=changes), compiled(domain, names=usable, over=name_over)]
     paths = both(views, nsid="site-1", cookie_secrets=[SECRET])
     for wire in wires:
         for transport in ("udp", "tcp"):
@@ -263,3 +270,55 @@ def test_counts_of_both_paths_are_added():
     paths.reply(query("version.bind", "TXT", qclass=3), "tcp", "")
     rows = {(row["zone"], row["qtype"], row["rcode"]): row["count"] for row in paths.counters().snapshot()["replies"]}
     assert rows == {("ip", "A", "NOERROR"): 1, ("", "TXT", "NOERROR"): 1}
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Tables as large as real ones, so that they have an index: 70,000 addresses, 5,000 /64s, 3,000 names."""
+    chosen = random.Random(7)
+    networks = {str(IPv4Address(chosen.randrange(1 << 24, 1 << 32))): [0] for _ in range(70_000)}
+    networks |= {f"{address}/24": [1] for address in ("1.0.0.0", "9.9.9.0", "255.255.255.0")}
+    networks |= {"0.0.0.1": [0], "255.255.254.255": [0], "1.0.255.255": [2], "1.1.0.0": [2]}
+    for _ in range(5000):
+        networks[str(IPv6Network(((0x2001 << 112) + (chosen.randrange(1 << 20) << 64), 64)))] = [chosen.randrange(3)]
+    names = {
+        f"{chosen.choice('abc')}{chosen.randrange(5000)}.{chosen.choice(['com', 'org'])}": [0] for _ in range(3000)
+    }
+    gone = {name: [] for name in [*networks][::50]} | {"9.9.9.9": [2], "77.0.0.0/8": []}
+    views = [
+        compiled(ip_zone(), networks, over=gone),
+        compiled(domain_zone(), names=names, over={name: [] for name in [*names][::9]}),
+    ]
+    asked = [address_name(network.split("/")[0]) for network in [*networks][::7]]
+    asked += [address_name(str(IPv4Address(chosen.randrange(1 << 32)))) for _ in range(3000)]
+    asked += [address_name(str(IPv6Address((0x2001 << 112) + chosen.randrange(1 << 84)))) for _ in range(1000)]
+    asked += [f"{more}{name}.{DOMAIN_ORIGIN}" for name in names for more in ("", "www.")]
+    asked += [f"x{number}.com.{DOMAIN_ORIGIN}" for number in range(500)]
+    asked += [f"{first}.{second}.{IP_ORIGIN}" for first in range(0, 256, 5) for second in (1, 77, 78)]
+    return both(views), [query(name, chosen.choice(["A", "A", "TXT"])) for name in asked]
+
+
+def test_large_tables_give_the_same_bytes(large):
+    paths, wires = large
+    for wire in wires:
+        same(paths, wire, "udp", "")
+
+
+async def test_large_tables_give_the_same_bytes_by_the_batch(large):
+    """What is read ahead for a batch changes no answer."""
+    paths, wires = large
+    server = DnsServer(paths.answerer, ["127.0.0.1:0"], native=paths)
+    await server.start()
+    try:
+        async with udp_client(server.addresses[0]) as client:
+            for start in range(0, len(wires), 200):
+                burst = {
+                    bytes(number.to_bytes(2, "big")) + wire[2:]
+                    for number, wire in enumerate(wires[start : start + 200])
+                }
+                for wire in burst:
+                    client.send(wire)
+                replies = {await client.reply() for _ in burst}
+                assert replies == {paths.answerer.reply(wire, "udp", "127.0.0.1") for wire in burst}
+    finally:
+        await server.close()
