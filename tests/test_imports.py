@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"intake", "reputation"},
     {"zones"},
     {"dns", "web", "documents"},
-    {"app"},
+    {"app", "queries"},
     {"back", "front", "screens"},
     {"serving"},
     {"cli"},

@@ -1,7 +1,9 @@
 """What the DNS processes counted, as they leave it in `data_dir/run/dns-PID.json`: read as files, added up.
 
-A file: {"pid": 7, "replies": [{"zone", "qtype", "rcode", "transport", "count"}, ...], "malformed": 0, ...}; `pid` may
-be missing, the file's name has it too. A file that is unreadable, or whose process has ended, is left out.
+A file: {"pid": 7, "replies": [{"zone", "qtype", "rcode", "transport", "count"}, ...], "batches": [9, 4, ...],
+"talkers": [{"client", "queries"}, ...], "malformed": 0, ...}; `pid` may be missing, the file's name has it too, and
+`batches` and `talkers` are not in those of older versions. A file that is unreadable, or whose process has ended, is
+left out.
 """
 
 from __future__ import annotations
@@ -14,27 +16,35 @@ from typing import Any
 
 import orjson
 
-__all__ = ["DnsCounts", "read_counts"]
+__all__ = ["DnsCounts", "packets", "read_counts"]
 
 LABELS = ("zone", "qtype", "rcode", "transport")
-NOT_EVENTS = ("pid", "replies", "by")
+NOT_EVENTS = ("pid", "replies", "by", "batches", "talkers")
 MAX_FILES = 256
 
 
 @dataclass(slots=True)
 class DnsCounts:
+    """The sums over all DNS processes, each since its start."""
+
     replies: Counter[tuple[str, ...]] = field(default_factory=Counter)  # (zone, type, rcode, transport)
     events: Counter[str] = field(default_factory=Counter)
+    batches: Counter[int] = field(default_factory=Counter)  # by size: 0 for 1 packet, 1 for 2-3, 2 for 4-7 ...
+    talkers: Counter[str] = field(default_factory=Counter)  # queries lately, by client: people's addresses
     processes: int = 0
+    hidden: int = 0  # files that this user may not read
 
 
 def read_counts(directory: Path) -> DnsCounts:
+    """The sums of the files in a directory, which may be missing."""
     total = DnsCounts()
     for path in sorted(directory.glob("dns-*.json"))[:MAX_FILES]:
         try:
             said = orjson.loads(path.read_bytes())
             if alive(int(said.get("pid") or path.stem.removeprefix("dns-"))):
                 add(total, said)
+        except PermissionError:
+            total.hidden += 1
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             continue
     return total
@@ -42,11 +52,24 @@ def read_counts(directory: Path) -> DnsCounts:
 
 def add(total: DnsCounts, said: dict[str, Any]) -> None:
     """One process's figures: all of them, or after an exception none."""
-    replies = Counter({tuple(str(row[label]) for label in LABELS): int(row["count"]) for row in said["replies"]})
+    replies: Counter[tuple[str, ...]] = Counter()
+    for row in said["replies"]:
+        replies[tuple(str(row[label]) for label in LABELS)] += int(row["count"])
     events = Counter({name: count for name, count in said.items() if name not in NOT_EVENTS and isinstance(count, int)})
+    batches = Counter({size: int(count) for size, count in enumerate(said.get("batches", ()))})
+    talkers: Counter[str] = Counter()
+    for row in said.get("talkers", ()):
+        talkers[str(row["client"])] += int(row["queries"])
     total.replies.update(replies)
     total.events.update(events)
+    total.batches.update(batches)
+    total.talkers.update(talkers)
     total.processes += 1
+
+
+def packets(size: int) -> str:
+    """How many packets batches of a size have."""
+    return f"{1 << size}-{(2 << size) - 1}" if size else "1"
 
 
 def alive(pid: int) -> bool:

@@ -1,4 +1,8 @@
-"""Figures for Prometheus. What happens here is counted as it happens; the rest is looked up when asked for."""
+"""Figures for Prometheus. What happens here is counted as it happens; the rest is looked up when asked for.
+
+Labels come from closed sets. The clients that ask most are not here: their addresses are personal data, and a label
+that strangers fill grows without end. `dnsbl queries` shows them to who may read `data_dir`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from ..errors import DnsblError
 from ..intake.reports import Intake
 from ..zones.publish import Published
 from .backend import Backend
-from .dnscounts import DnsCounts, read_counts
+from .dnscounts import DnsCounts, packets, read_counts
 from .zonebook import ZoneBook
 
 __all__ = ["Metrics"]
@@ -113,6 +117,7 @@ class LookedUp(Collector):
 
 
 def dns(counts: DnsCounts) -> Iterator[Metric]:
+    """What the DNS processes say, added up; but for `talkers`."""
     replies = CounterMetricFamily(
         "dnsbl_dns_replies", "DNS replies sent", labels=["zone", "type", "rcode", "transport"]
     )
@@ -121,5 +126,10 @@ def dns(counts: DnsCounts) -> Iterator[Metric]:
     events = CounterMetricFamily("dnsbl_dns_events", "What else happened to DNS messages", labels=["event"])
     for event, count in sorted(counts.events.items()):
         events.add_metric([event], count)
-    yield from (replies, events)
+    batches = CounterMetricFamily(
+        "dnsbl_dns_batches", "Times that so many packets came at once, on the native path", labels=["packets"]
+    )
+    for size, count in sorted(counts.batches.items()):
+        batches.add_metric([packets(size)], count)
+    yield from (replies, events, batches)
     yield GaugeMetricFamily("dnsbl_dns_processes", "DNS processes that tell their figures", value=counts.processes)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from website import problem, serving
 
 from dnsbl import config
-from dnsbl.dns.counters import Counters
+from dnsbl.dns.counters import EVENTS, Counters
 from dnsbl.errors import StoreError
 from dnsbl.store import FeedState
 from dnsbl.web import models, readiness, state
@@ -158,8 +158,9 @@ async def test_metrics_add_up_what_living_dns_processes_wrote(tmp_path, dead):
     for _ in range(3):
         counters.reply("ip", 1, 0, "udp")
     counters.reply("", 16, 5, "tcp")
-    counters.malformed = 2
-    said = counters.snapshot()
+    counters.malformed, counters.handed, counters.overflowed = 2, 5, 1
+    counters.batches = [8, 0, 3, 0, 0, 0, 1, 0]
+    said = {**counters.snapshot(), "talkers": [{"client": "192.0.2.77", "queries": 40}]}
     run = tmp_path / "run"
     run.mkdir()
     (run / "dns-1.json").write_bytes(orjson.dumps({"pid": os.getpid(), **said}))
@@ -176,7 +177,42 @@ async def test_metrics_add_up_what_living_dns_processes_wrote(tmp_path, dead):
     async with serving(tmp_path) as site:
         found = await figures(site)
     assert found["dnsbl_dns_replies_total"] == {"NOERROR udp A ip": 6, "REFUSED tcp TXT ": 2}
-    assert found["dnsbl_dns_events_total"]["malformed"] == 4
+    events = found["dnsbl_dns_events_total"]
+    assert (events["malformed"], events["handed"], events["overflowed"]) == (4, 10, 2)
+    assert set(events) == set(EVENTS)
+    assert found["dnsbl_dns_batches_total"] == {
+        "1": 16, "2-3": 0, "4-7": 6, "8-15": 0, "16-31": 0, "32-63": 0, "64-127": 2, "128-255": 0,
+    }  # fmt: skip
+    assert found["dnsbl_dns_processes"][""] == 2
+
+
+async def test_metrics_tell_no_client(tmp_path):
+    """Addresses are personal data, and a label that strangers fill grows without end."""
+    run = tmp_path / "run"
+    run.mkdir()
+    said = {**Counters().snapshot(), "talkers": [{"client": "192.0.2.77", "queries": 40}]}
+    (run / f"dns-{os.getpid()}.json").write_bytes(orjson.dumps(said))
+    async with serving(tmp_path) as site, site.client.get("/metrics") as response:
+        text = await response.text()
+    assert "dnsbl_dns_processes 1" in text
+    assert "192.0.2.77" not in text
+    assert "client" not in text
+
+
+async def test_metrics_of_an_older_process_lack_only_what_it_did_not_tell(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    counters = Counters()
+    counters.reply("ip", 1, 0, "udp")
+    counters.batches = [4, 1]
+    new = counters.snapshot()
+    old = {key: value for key, value in new.items() if key in ("replies", "by", "malformed")}
+    (run / "dns-1.json").write_bytes(orjson.dumps({"pid": os.getpid(), **new}))
+    (run / "dns-2.json").write_bytes(orjson.dumps({"pid": os.getpid(), **old}))
+    async with serving(tmp_path) as site:
+        found = await figures(site)
+    assert found["dnsbl_dns_replies_total"] == {"NOERROR udp A ip": 2}
+    assert found["dnsbl_dns_batches_total"] == {"1": 4, "2-3": 1}
     assert found["dnsbl_dns_processes"][""] == 2
 
 

@@ -21,8 +21,8 @@ use crate::cookies::Cookies;
 use crate::counters::{Event, Tally, BATCHES, EVENTS, MAX_ZONES, RCODES, TYPES};
 use crate::memory::Memory;
 use crate::message::MAX_TCP;
-use crate::udp::{count_reply, prepare, Handed, Loop, Shared};
-use crate::watch::{Queue, Samples};
+use crate::udp::{count_reply, prepare, sample, Handed, Loop, Shared};
+use crate::watch::{Queue, Sampler, Samples};
 use crate::zone::{Kind, RecordSet, Table, Zone, Zones};
 
 const MAX_PANICS_SAID: u32 = 10; // then they are only counted: a stranger may know how to cause one
@@ -85,6 +85,8 @@ impl PyHanded {
 struct Own {
     scratch: Scratch,
     buffer: Vec<u8>,
+    sampler: Sampler,
+    fetched: u64, // replies, of all threads, when samples were last fetched
 }
 
 #[pyclass(name = "Server", frozen)]
@@ -125,7 +127,12 @@ impl PyServer {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            own: Mutex::new(Own { scratch: Scratch::default(), buffer: vec![0; MAX_TCP] }),
+            own: Mutex::new(Own {
+                scratch: Scratch::default(),
+                buffer: vec![0; MAX_TCP],
+                sampler: Sampler::default(),
+                fetched: 0,
+            }),
             tcp: Arc::default(),
             udp: Mutex::default(),
             threads: Mutex::default(),
@@ -182,7 +189,7 @@ impl PyServer {
         let octets = client.parse().map(octets).unwrap_or_default();
         let asked = Asked { client: &octets, now, tcp };
         let mut own = locked(&self.own);
-        let Own { scratch, buffer } = &mut *own;
+        let Own { scratch, buffer, sampler, .. } = &mut *own;
         let Some(place) = buffer.get_mut(..wire.len()) else {
             return Err(PyValueError::new_err("longer than a message can be"));
         };
@@ -200,6 +207,8 @@ impl PyServer {
             Outcome::HandOver => return Ok(py.NotImplemented()),
             Outcome::Reply(reply) => {
                 count_reply(&self.tcp, &reply);
+                sampler.look(&self.shared.samples);
+                sampler.count(&self.shared.samples, |weight| sample(&reply, weight, &octets, scratch));
                 return Ok(PyBytes::new(py, &buffer[..reply.size]).into_any().unbind());
             }
         }
@@ -249,7 +258,12 @@ impl PyServer {
     }
 
     fn samples(&self, wanted: u64) -> Vec<(u64, String, Vec<u8>, u16, u16, String)> {
-        let taken = self.shared.samples.fetch(wanted);
+        let tallies = locked(&self.udp);
+        let replies = |tally: &Arc<Tally>| tally.replies().map(|(_, _, _, count)| count).sum::<u64>();
+        let all = tallies.iter().chain([&self.tcp]).map(replies).sum::<u64>();
+        drop(tallies);
+        let before = std::mem::replace(&mut locked(&self.own).fetched, all);
+        let taken = self.shared.samples.fetch(all.saturating_sub(before), wanted);
         let slots = locked(&self.slots);
         let name = |slot: usize| slots.get(slot).cloned().unwrap_or_default();
         taken

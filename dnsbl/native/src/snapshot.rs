@@ -271,7 +271,11 @@ impl Snapshot {
             (Target::Address(address), 0) if self.v4.one.width == 2 => {
                 touch(self.slice::<u32>(&self.v4_index), (*address >> 16) as usize);
             }
-            (Target::Address(address), 1) if self.v4.one.width == 2 => touch(self.bucket4(*address).1, 0),
+            (Target::Address(address), 1) if self.v4.one.width == 2 => {
+                let (_, lows) = self.bucket4(*address);
+                touch(lows, 0);
+                touch(lows, lows.len().wrapping_sub(1)); // few enough to be on two lines at most
+            }
             (Target::Upper(upper, start), step) => match self.v6_levels.iter().rev().nth(step) {
                 Some(level) => *start = last_below(level, *start, *upper) * NODE,
                 None if step == self.v6_levels.len() => {

@@ -23,7 +23,7 @@ use crate::cookies::Worth;
 use crate::counters::{Event, Tally};
 use crate::glance::Glance;
 use crate::message::rcode;
-use crate::watch::{Queue, Sample, Samples};
+use crate::watch::{Queue, Sample, Sampler, Samples};
 use crate::zone::Zones;
 
 /// Packets for each turn.
@@ -293,12 +293,12 @@ impl Loop {
         block_signals();
         let mut batch = Batch::new(self.wildcard);
         let mut scratch = Scratch::default();
-        let mut since = 0;
+        let mut sampler = Sampler::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
             match batch.receive(self.socket.as_raw_fd()) {
                 Ok(came) => {
-                    since += came as u64;
-                    self.turn(&mut batch, came, &mut scratch, &mut since);
+                    sampler.look(&self.shared.samples);
+                    self.turn(&mut batch, came, &mut scratch, &mut sampler);
                     batch.renew(came);
                 }
                 Err(error) => match error.kind() {
@@ -311,10 +311,9 @@ impl Loop {
     }
 
     /// Answer the packets that came.
-    fn turn(&self, batch: &mut Batch, came: usize, scratch: &mut Scratch, since: &mut u64) {
+    fn turn(&self, batch: &mut Batch, came: usize, scratch: &mut Scratch, sampler: &mut Sampler) {
         let zones = self.shared.zones.load();
         let now = seconds();
-        let sampled = if self.shared.samples.due(*since) { sampled_of(*since, came) } else { BATCH };
         Glance::at(&zones, (0..came).map(|place| batch.message(place))).touch();
         let mut waiting = 0;
         for place in 0..came {
@@ -328,11 +327,8 @@ impl Loop {
                 *scratch = Scratch::default(); // nobody knows what it was in the midst of
                 continue;
             };
-            if let (true, Outcome::Reply(reply)) = (place == sampled, &outcome) {
-                let weight = *since;
-                if self.shared.samples.put(|| sample(reply, weight, asked.client, scratch)) {
-                    *since = 0;
-                }
+            if let Outcome::Reply(reply) = &outcome {
+                sampler.count(&self.shared.samples, |weight| sample(reply, weight, asked.client, scratch));
             }
             match count(&self.tally, &outcome) {
                 Next::Send(size) => {
@@ -375,11 +371,6 @@ impl Loop {
     }
 }
 
-/// Which packet of a batch is the sample: another one each time.
-fn sampled_of(since: u64, came: usize) -> usize {
-    usize::try_from(since).unwrap_or(0) % came.max(1)
-}
-
 /// Count what became of a message.
 fn count(tally: &Tally, outcome: &Outcome) -> Next {
     match outcome {
@@ -413,7 +404,9 @@ pub fn count_reply(tally: &Tally, reply: &Reply) {
     }
 }
 
-fn sample(reply: &Reply, weight: u64, client: &[u8], scratch: &Scratch) -> Sample {
+/// A sample of a query just answered.
+#[must_use]
+pub fn sample(reply: &Reply, weight: u64, client: &[u8], scratch: &Scratch) -> Sample {
     let (client, name) = (client.to_vec(), scratch.name().to_vec());
     Sample { weight, client, name, qtype: reply.qtype, rcode: reply.rcode, slot: reply.slot }
 }

@@ -9,6 +9,8 @@ pub const MAX_SAMPLES: usize = 4096;
 /// Queries that wait for the Python path; what comes then is dropped and counted.
 pub const MAX_HANDED: usize = 1024;
 
+const NEVER: u64 = u64::MAX; // nobody has fetched any yet
+
 /// One query, standing for as many as its weight says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -35,18 +37,11 @@ pub struct Samples {
 
 impl Default for Samples {
     fn default() -> Self {
-        Self { every: AtomicU64::new(u64::MAX), taken: Mutex::default() }
+        Self { every: AtomicU64::new(NEVER), taken: Mutex::default() }
     }
 }
 
 impl Samples {
-    /// Whether so many queries since the last sample are enough for another.
-    #[inline]
-    #[must_use]
-    pub fn due(&self, since: u64) -> bool {
-        since >= self.every.load(Ordering::Relaxed)
-    }
-
     /// Set a sample aside; false where it was not taken.
     pub fn put(&self, sample: impl FnOnce() -> Sample) -> bool {
         let Ok(mut taken) = self.taken.try_lock() else {
@@ -61,11 +56,56 @@ impl Samples {
 
     /// Fetch the samples, and until this is called again take about `wanted`: as many queries as came since the last
     /// call are expected again.
-    pub fn fetch(&self, wanted: u64) -> Vec<Sample> {
-        let taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
-        let queries: u64 = taken.iter().map(|sample| sample.weight).sum();
-        self.every.store((queries / wanted.max(1)).max(1), Ordering::Relaxed);
-        taken
+    pub fn fetch(&self, came: u64, wanted: u64) -> Vec<Sample> {
+        let every = came.div_ceil(wanted.max(1)).clamp(1, NEVER - 1);
+        self.every.store(every, Ordering::Relaxed);
+        std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One thread's way to samples: which of its queries is the next. The distance is drawn anew each time, so that what is
+/// asked in turns comes with its due share.
+#[derive(Debug)]
+pub struct Sampler {
+    since: u64,
+    next: u64,
+    every: u64,
+    seed: u64,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { since: 0, next: NEVER, every: NEVER, seed: 0x9E37_79B9_7F4A_7C15 }
+    }
+}
+
+impl Sampler {
+    /// See whether another number of samples is wanted by now.
+    #[inline]
+    pub fn look(&mut self, samples: &Samples) {
+        let every = samples.every.load(Ordering::Relaxed);
+        if every != self.every {
+            self.every = every;
+            self.draw();
+        }
+    }
+
+    /// Count a query, and set it aside if it is its turn. `make` gets its weight.
+    #[inline]
+    pub fn count(&mut self, samples: &Samples, make: impl FnOnce(u64) -> Sample) {
+        self.since += 1;
+        if self.since >= self.next && samples.put(|| make(self.since)) {
+            self.since = 0;
+            self.draw();
+        }
+    }
+
+    /// From half of the usual distance to half as much again.
+    fn draw(&mut self) {
+        self.seed ^= self.seed << 13; // xorshift: no secret depends on it
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        self.next = (self.every / 2).saturating_add(self.seed % self.every.max(1)).max(1);
     }
 }
 

@@ -7,7 +7,7 @@ use dnsbl_native::counters::{Event, Tally};
 use dnsbl_native::message::{parse, Name, Parsed};
 use dnsbl_native::snapshot::Family;
 use dnsbl_native::testing::{addresses, file, names, seal, settings, snapshot, zones};
-use dnsbl_native::watch::{Queue, Sample, Samples, MAX_HANDED};
+use dnsbl_native::watch::{Queue, Sample, Sampler, Samples, MAX_HANDED};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -92,19 +92,28 @@ fn counts_are_kept_by_zone_type_and_code() {
 }
 
 #[test]
-fn queue_and_samples_are_bounded() {
+fn the_queue_is_bounded() {
     let queue = Queue::default();
     let taken = (0..MAX_HANDED + 5).filter(|number| queue.put(*number)).count();
     assert_eq!(taken, MAX_HANDED);
     let (first, more) = queue.take(10);
     assert_eq!((first, more), ((0..10).collect(), true));
-    let samples = Samples::default();
-    assert!(!samples.due(1_000_000), "nobody fetches, nothing is sampled");
-    samples.fetch(10);
-    assert!(samples.due(1));
-    assert!(samples.put(|| Sample { weight: 5000, ..Sample::default() }));
-    assert_eq!(samples.fetch(10).len(), 1);
-    assert!(!samples.due(499) && samples.due(500));
+}
+
+#[test]
+fn samples_stand_for_all_that_was_asked() {
+    let (shared, mut own) = (Samples::default(), Sampler::default());
+    let mut ask = |samples: &Samples, times: usize| {
+        own.look(samples);
+        (0..times).for_each(|_| own.count(samples, |weight| Sample { weight, ..Sample::default() }));
+    };
+    ask(&shared, 1000); // nobody fetches, nothing is sampled
+    assert_eq!(shared.fetch(1000, 10), []);
+    ask(&shared, 10_000);
+    let taken = shared.fetch(10_000, 10);
+    let stood_for: u64 = taken.iter().map(|sample| sample.weight).sum();
+    assert!((50..=200).contains(&taken.len()), "{}", taken.len());
+    assert!((10_800..=11_000).contains(&stood_for), "{stood_for}");
 }
 
 #[test]
