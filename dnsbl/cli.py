@@ -512,6 +512,15 @@ def config_check(as_json: bool) -> None:
 
 @cli.command()
 @as_json
+def queries(as_json: bool) -> None:
+    """What the running DNS processes were asked, and by whom most."""
+    from .queries import asked
+
+    emit(as_json, asked(settings().config.data_dir), screens.show_queries)
+
+
+@cli.command()
+@as_json
 def version(as_json: bool) -> None:
     """Version, and whether the native path answers."""
     there = native.module is not None

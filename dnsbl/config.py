@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -46,7 +45,9 @@ SubLabel = re.compile(
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    """What all of them are. Checks are made ready when a model is first used: most processes use few of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 def host_name(text: str) -> str:
@@ -411,7 +412,7 @@ def load(explicit: Path | None = None) -> Settings:
     mistakes += clashes(zones.values())
     if mistakes:
         raise ConfigError(mistakes)
-    return Settings(config=config, path=path, zones=zones, feeds=feeds)
+    return Settings.model_construct(config=config, path=path, zones=zones, feeds=feeds)  # each of them is checked
 
 
 def placed(store: StoreConfig, base: Path) -> StoreConfig:
@@ -447,8 +448,9 @@ def read_directory(base: Path, configured: Path | None, what: str, model: type[M
 
 def bundled(what: str) -> Path:
     """The directory of the zones or feeds that come with the program: in the package, or in the checkout."""
-    inside = Path(str(resources.files("dnsbl"))) / f"bundled_{what}"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / what
+    package = Path(__file__).parent
+    inside = package / f"bundled_{what}"
+    return inside if inside.is_dir() else package.parent / what
 
 
 def read_toml(path: Path, mistakes: list[str]) -> dict[str, Any] | None:

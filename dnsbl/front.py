@@ -56,6 +56,8 @@ class Front:
         self.native = native_of(self.answerer, settings.config.dns)
         self.watcher = Watcher(self.answerer, self.native, settings.config.dns)
         self.stopping = asyncio.Event()
+        self.reloaded = asyncio.Event()  # the zones may be others: they are looked at without waiting
+        self.looking = asyncio.Lock()  # one look at a time
         self.back: asyncio.subprocess.Process | None = None
         self.back_says: dict[str, object] = {}
         self.back_up = self.back_reloads = False  # it serves; it is to read its configuration again once it does
@@ -63,7 +65,8 @@ class Front:
     async def run(self, ready: Callable[[Front], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called once all roles are up. Raises StartError."""
         sockets = sdnotify.listen_sockets("dns")
-        self.look()
+        if self.snapshots.look(list(self.settings.zones)):
+            self.replace()
         dns = self.settings.config.dns
         self.server = DnsServer(
             self.answerer, () if sockets else dns.listen, sockets, native=self.native, threads=dns.threads or cores()
@@ -85,7 +88,7 @@ class Front:
                     first.result()
                     tasks.append(asyncio.create_task(self.keep_back()))
             if not stop.done():
-                self.look()
+                await self.look()
                 ready(self)
                 tasks.append(asyncio.create_task(self.tell_ready()))
                 await stop
@@ -101,20 +104,35 @@ class Front:
 
     # snapshots
 
-    def look(self) -> None:
-        if self.snapshots.look(list(self.settings.zones)):
-            self.answerer.replace(list(self.snapshots.views.values()))
-            if self.native:
-                self.native.replace()
+    async def look(self) -> None:
+        """Take what was published since the last look. Files are read in a thread, for they may be large: answers from
+        this loop go on meanwhile."""
+        async with self.looking:
+            names = list(self.settings.zones)
+            changed = self.snapshots.forget(names)
+            for new in self.snapshots.news(names):
+                changed |= self.snapshots.take(new, await asyncio.to_thread(self.snapshots.load, new))
+            if changed:
+                self.replace()
+
+    def replace(self) -> None:
+        """Answer from the zones that are loaded."""
+        self.answerer.replace(list(self.snapshots.views.values()))
+        if self.native:
+            self.native.replace()
 
     async def watch(self) -> None:
         while True:
+            wait = LOOK_EVERY
             try:
-                self.look()
+                await self.look()
             except Exception:
                 log.exception("the published zones cannot be looked at; what is served is served on")
-                await asyncio.sleep(AFTER_FAULT)
-            await asyncio.sleep(LOOK_EVERY)
+                wait = AFTER_FAULT
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self.reloaded.wait()
+            self.reloaded.clear()
 
     def reload(self) -> None:
         """SIGHUP: zones and feeds are read again; with a mistake in them everything stays as it is."""
@@ -126,7 +144,7 @@ class Front:
             return
         self.settings = read.model_copy(update={"config": self.settings.config})  # zones and feeds; the rest is open
         log.info("zones and feeds read again")
-        self.look()
+        self.reloaded.set()
         if self.back and self.back.returncode is None:
             self.back_reloads = not self.back_up  # before it is up, the signal would end it
             if self.back_up:
@@ -147,7 +165,7 @@ class Front:
             if content != last:
                 with contextlib.suppress(OSError):
                     self.counters_file.parent.mkdir(parents=True, exist_ok=True)
-                    with replacing(self.counters_file, sync=False) as file:
+                    with replacing(self.counters_file, sync=False, mode=0o640) as file:  # it has clients' addresses
                         file.write(content)
                     last = content
             await asyncio.sleep(COUNTERS_EVERY)

@@ -1,17 +1,20 @@
-"""What people read: tables, the start screen, progress bars. Everything here has a JSON twin in `cli`."""
+"""What people read: tables, the start screen, progress bars. Everything here has a JSON twin in `cli`.
+
+rich is imported where something is drawn with it: whatever only speaks JSON, and the server, does without.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["progress"]
 
@@ -19,6 +22,8 @@ REJECTS_SHOWN = 5
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    from rich.table import Table
+
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -27,6 +32,8 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 def out(*parts: Any) -> None:
     """Print; text is never taken for markup, and a pipe gets wide, plain lines."""
+    from rich.console import Console
+
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, soft_wrap=False)
     console.print(*parts)
 
@@ -37,6 +44,9 @@ def progress() -> Iterator[Callable[..., None]]:
     if not sys.stderr.isatty():
         yield lambda _what, _more, _total=None: None
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}
@@ -157,6 +167,13 @@ STATE_STYLE = {
 }
 
 
+def coloured(state: str) -> Text:
+    """A feed's state, in its colour."""
+    from rich.text import Text
+
+    return Text(state, style=STATE_STYLE.get(state, ""))
+
+
 def show_feed_status(rows: list[dict[str, Any]]) -> None:
     made = table(
         "feed", "state", "entries", "last good", "last change", "rejected", "why", right=("entries", "rejected")
@@ -164,7 +181,7 @@ def show_feed_status(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         made.add_row(
             row["name"],
-            Text(row["state"], style=STATE_STYLE.get(row["state"], "")),
+            coloured(row["state"]),
             number(row["entries"]),
             row["good_at"] or "never",
             row["changed_at"] or "never",
@@ -187,7 +204,7 @@ def show_pulled(rows: list[dict[str, Any]]) -> None:
     )
     for row in rows:
         counts = (number(row[name]) for name in ("total", "appeared", "left", "changed"))
-        made.add_row(row["name"], Text(row["state"], style=STATE_STYLE.get(row["state"], "")), *counts, row["reason"])
+        made.add_row(row["name"], coloured(row["state"]), *counts, row["reason"])
     out(made)
 
 
@@ -256,11 +273,29 @@ def show_store(value: dict[str, Any]) -> None:
         click.echo(f"clean: {counts}")
 
 
+def show_queries(value: dict[str, Any]) -> None:
+    many = "process" if value["processes"] == 1 else "processes"
+    click.echo(f"{value['replies']:,} replies of {value['processes']} DNS {many}, since the start")
+    columns = {"zones": "zone", "types": "type", "rcodes": "rcode", "transports": "over", "events": "what else"}
+    for part, column in {**columns, "batches": "packets at once"}.items():
+        if value[part]:
+            made = table(column, "times", right=("times",))
+            for name, count in value[part].items():
+                made.add_row(name or "(none)", number(count))
+            out("", made)
+    if value["talkers"]:
+        made = table("client, asking most", "queries of late, about", right=("queries of late, about",))
+        for talker in value["talkers"]:
+            made.add_row(talker["client"], number(talker["queries"]))
+        out("", made)
+
+
 def show_started(value: dict[str, Any]) -> None:
     """The one screen that `serve` prints."""
     click.echo(f"dnsbl {value['version']}, data in {value['data_dir']}")
     if value["dns"]:
-        click.echo(f"  DNS    {', '.join(value['dns'])} (UDP and TCP), Python path")
+        path = "native path" if value.get("native") else "Python path"
+        click.echo(f"  DNS    {', '.join(value['dns'])} (UDP and TCP), {path}")
     if value["web"]:
         click.echo(f"  web    http://{value['web']}/")
     if value["jobs"]:

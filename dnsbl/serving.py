@@ -78,6 +78,7 @@ def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
     return {
         **about(front.settings),
         "dns": dns,
+        "native": front.native is not None,
         "web": front.back_says.get("web"),
         "jobs": "jobs" in roles,
         "unprotected": front.back_says.get("unprotected", 0),

@@ -76,8 +76,8 @@ def test_the_sockets_are_the_ones_the_server_asks_for() -> None:
     assert settings(SERVICE, "Sockets") == [SOCKET.name]
 
 
-# What the server does in a day, in a process that has put the unit's system call filter on itself.
-CONFINED = """
+# A process that puts the unit's restrictions on itself, and on all that it starts: allowed calls, then families.
+CONFINE = """
 import ctypes, ctypes.util, errno, mmap, os, socket, sys
 
 def confine(calls, families):
@@ -113,7 +113,12 @@ def confine(calls, families):
 families = [int(getattr(socket, name)) for name in sys.argv[2].split()]
 if sys.argv[1] != "child":
     confine(sys.argv[1].split(), families)
+"""
 
+# What the server does in a day.
+CONFINED = (
+    CONFINE
+    + """
 def refused(number, act):
     try:
         act()
@@ -164,6 +169,7 @@ async def serve():
 
 asyncio.run(serve())
 """
+)
 
 
 def system_calls(analyze: str) -> set[str]:
@@ -186,14 +192,19 @@ def system_calls(analyze: str) -> set[str]:
     return allowed | spelt("@default")
 
 
-def test_the_server_can_do_its_work_under_these_restrictions(analyze: str) -> None:
-    """Import numpy, map files, keep a database, listen, look up and fetch, and start a child that does the same."""
+def restrictions(analyze: str) -> list[str]:
+    """The arguments of `CONFINE`; the test is skipped, saying why, where they cannot be put on."""
     if shutil.which("ldconfig") and "libseccomp" not in run("ldconfig", "-p").stdout:
         pytest.skip("libseccomp is not installed: the system call filter is not tried (apt install libseccomp2)")
     assert settings(SERVICE, "MemoryDenyWriteExecute") == ["yes"]
-    calls = " ".join(sorted(system_calls(analyze)))
-    families = settings(SERVICE, "RestrictAddressFamilies")[0]
-    result = run(sys.executable, "-c", CONFINED, calls, families)
+    found = [" ".join(sorted(system_calls(analyze))), settings(SERVICE, "RestrictAddressFamilies")[0]]
+    result = run(sys.executable, "-c", CONFINE, *found)
     if "no seccomp here" in result.stderr:
         pytest.skip(f"this host allows no system call filter: it is not tried ({result.stderr.splitlines()[-1]})")
+    return found
+
+
+def test_the_server_can_do_its_work_under_these_restrictions(analyze: str) -> None:
+    """Import numpy, map files, keep a database, listen, look up and fetch, and start a child that does the same."""
+    result = run(sys.executable, "-c", CONFINED, *restrictions(analyze))
     assert result.returncode == 0, result.stderr

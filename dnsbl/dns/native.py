@@ -39,6 +39,7 @@ class Native:
         self.faults = Faults(answerer.counters)
         self.zones: dict[str, tuple[ServedZone, Any]] = {}  # by name: the view, and what was made of it
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.soon: asyncio.Handle | None = None  # the next turn, where more is left than one takes
 
     def replace(self) -> None:
         """Answer from the zones that the answerer has now. Raises ValueError for one that does not fit together."""
@@ -90,7 +91,10 @@ class Native:
         return int(self.answerer.cookies.clock()) & 0xFFFFFFFF
 
     def answer_handed(self) -> None:
-        """Answer what the native path has handed over, up to a turn's worth."""
+        """Answer what the native path has handed over, up to a turn's worth; of further turns one waits at most."""
+        if self.soon is not None:
+            self.soon.cancel()
+            self.soon = None
         handed, more = self.server.take(TURN)
         for query in handed:
             try:
@@ -100,13 +104,15 @@ class Native:
             except Exception as error:
                 self.faults.note(error)
         if more and self.loop:
-            self.loop.call_soon(self.answer_handed)
+            self.soon = self.loop.call_soon(self.answer_handed)
 
     async def close(self) -> None:
         """Stop all threads, and wait for them: a fraction of a second."""
         if self.loop is not None:
             self.loop.remove_reader(self.server.fileno())
             self.loop = None
+        if self.soon is not None:
+            self.soon.cancel()
         await asyncio.to_thread(self.server.stop)
 
     # what was seen

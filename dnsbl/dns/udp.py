@@ -28,7 +28,7 @@ MAX_DATAGRAM = 4096  # no query is longer; what is cut off makes it malformed
 RECEIVE_BUFFER = 4 * 2**20  # octets that the system may keep while the process is busy
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Linux; named from Python 3.14 on
 IP_PKTINFO_SIZE = 12  # interface, local address, address in the header (ip(7))
-ANCILLARY_SIZE = socket.CMSG_SPACE(20)  # the larger one: IPv6, address and interface (RFC 3542 section 6.1)
+ANCILLARY_SIZE = 256  # address and interface (RFC 3542 section 6.1), beside what else a bound socket may be told to say
 
 log = logging.getLogger(__name__)
 

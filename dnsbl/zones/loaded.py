@@ -3,37 +3,63 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import SnapshotError
 from .served import CURRENT, ServedZone, read_pointer, zone_directory
 
-__all__ = ["Snapshots"]
+__all__ = ["New", "Snapshots"]
 
 AGAIN = 100  # looks until a zone that could not be loaded is tried again
 log = logging.getLogger("dnsbl.zones")
 
 
+Mark = tuple[int, int]  # by which one pointer file is told from the next
+
+
+class New(NamedTuple):
+    """A zone whose pointer is another file than the one that was read."""
+
+    name: str
+    directory: Path
+    mark: Mark
+
+
 class Snapshots:
-    """The zones that are published under a data directory, read; looked at again when a pointer is another file."""
+    """The zones that are published under a data directory, read; looked at again when a pointer is another file.
+
+    One look at a time. Its steps are for those who must not wait for a large file: they `load` in another thread, and
+    `forget`, `news` and `take` where they answer.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self.known: dict[str, tuple[int, int]] = {}
+        self.known: dict[str, Mark] = {}
         self.views: dict[str, ServedZone] = {}
         self.looks = 0
-        self.failed: dict[str, tuple[tuple[int, int], int]] = {}  # which pointer, and at which look to try it anew
+        self.failed: dict[str, tuple[Mark, int]] = {}  # which pointer, and at which look to try it anew
         self.said: dict[str, str] = {}
 
     def look(self, names: Sequence[str]) -> bool:
         """Load what is new; True where anything changed. A file that cannot be used leaves the one before."""
-        changed = False
-        self.looks += 1
-        for name in set(self.views) - set(names):
+        changed = self.forget(names)
+        for new in self.news(names):
+            changed |= self.take(new, self.load(new))
+        return changed
+
+    def forget(self, names: Sequence[str]) -> bool:
+        """Leave out the zones that are not named any more; True where there were any."""
+        gone = set(self.views) - set(names)
+        for name in gone:
             del self.views[name]
             self.known.pop(name, None)
-            changed = True
+        return bool(gone)
+
+    def news(self, names: Sequence[str]) -> Iterator[New]:
+        """The zones to load; takes microseconds each."""
+        self.looks += 1
         for name in names:
             directory = zone_directory(self.data_dir, name)
             try:
@@ -42,27 +68,31 @@ class Snapshots:
                 continue
             mark = (found.st_ino, found.st_mtime_ns)
             failed, again = self.failed.get(name, (None, 0))
-            if self.known.get(name) == mark or (failed == mark and self.looks < again):
-                continue
-            if self.load(name, directory):
-                changed = True
-                self.known[name] = mark
-                self.failed.pop(name, None)
-            else:  # it may have been for want of memory or descriptors: tried again, but not at each look
-                self.failed[name] = mark, self.looks + AGAIN
-        return changed
+            if self.known.get(name) != mark and (failed != mark or self.looks >= again):
+                yield New(name, directory, mark)
 
-    def load(self, name: str, directory: Path) -> bool:
+    def load(self, new: New) -> ServedZone | None:
+        """Read and check it: some milliseconds for a million listings. None, and said why, where it cannot be used."""
+        before = self.views.get(new.name)
         try:
-            pointer = read_pointer(directory)
-            if pointer is None:
-                return False
-            self.views[name] = pointer.open(self.views.get(name))
+            pointer = read_pointer(new.directory)
+            view = pointer.open(before) if pointer else None
         except SnapshotError as error:
-            has = f"serial {self.views[name].serial} is served on" if name in self.views else "nothing is served"
-            if self.said.get(name) != str(error):
-                log.error("zone %s: %s; %s", name, error, has)
-                self.said[name] = str(error)
+            has = f"serial {before.serial} is served on" if before else "nothing is served"
+            if self.said.get(new.name) != str(error):
+                log.error("zone %s: %s; %s", new.name, error, has)
+                self.said[new.name] = str(error)
+            return None
+        if view:
+            self.said.pop(new.name, None)
+        return view
+
+    def take(self, new: New, view: ServedZone | None) -> bool:
+        """Have what was loaded; True where that changes anything."""
+        if view is None:  # it may have been for want of memory or descriptors: tried again, but not at each look
+            self.failed[new.name] = new.mark, self.looks + AGAIN
             return False
-        self.said.pop(name, None)
+        self.views[new.name] = view
+        self.known[new.name] = new.mark
+        self.failed.pop(new.name, None)
         return True

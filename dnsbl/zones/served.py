@@ -32,13 +32,13 @@ class ServedZone:
         newest = (delta or base).info
         try:
             self.zone = ZoneDef.model_validate(newest["zone"])
-        except ValidationError as error:
+            self.serial: int = newest["serial"]
+            self.seq: int = newest["seq"]
+            self.listings: int = newest.get("listings", 0)
+            self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
+        except (ValidationError, KeyError, TypeError, AttributeError) as error:
             path = (delta or base).path
             raise SnapshotError(f"{path}: its zone is of another version; build the zone again") from error
-        self.serial: int = newest["serial"]
-        self.seq: int = newest["seq"]
-        self.listings: int = newest.get("listings", 0)
-        self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
         files = [delta, base] if delta else [base]
         self.layers4 = [layer_of(file, "v4") for file in files]
         self.layers6 = [layer_of(file, "v6") for file in files]
@@ -168,7 +168,7 @@ class Pointer:
         path = self.directory / self.base
         base = before.base if before is not None and before.base.is_file(path) else Snapshot(path)
         delta = Snapshot(self.directory / self.delta) if self.delta else None
-        if delta and delta.info["base"] != base.info["serial"]:
+        if delta and delta.info.get("base") != base.info.get("serial"):
             raise SnapshotError(f"{delta.path}: made for another base; build the zone again")
         return ServedZone(base, delta)
 

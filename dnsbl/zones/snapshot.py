@@ -112,7 +112,10 @@ class Snapshot:
         parts = sections_of(path, memoryview(self.content))
         if refused:
             raise SnapshotError(f"{path}: refused by the native path ({refused}); build the zone again")
-        self.info: dict[str, Any] = orjson.loads(parts.pop("meta"))
+        try:
+            self.info: dict[str, Any] = dict(orjson.loads(parts.pop("meta")))
+        except (ValueError, TypeError) as error:
+            raise SnapshotError(f"{path}: what it says of itself cannot be read; build the zone again") from error
         for name, part in parts.items():
             setattr(self, name, part)
 

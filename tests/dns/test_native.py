@@ -3,7 +3,9 @@ and for whatever else arrives."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from unittest import mock
 
@@ -322,3 +324,50 @@ async def test_large_tables_give_the_same_bytes_by_the_batch(large):
                 assert replies == {paths.answerer.reply(wire, "udp", "127.0.0.1") for wire in burst}
     finally:
         await server.close()
+
+
+def test_a_sublist_that_was_withdrawn_under_other_listings():
+    """A delta hides more pieces than are looked under for one question; the others' singles go on after them."""
+    networks = {f"1.2.{n // 256}.{n % 256}": [n % 2 * 2] for n in range(3000)} | {
+        f"1.{n // 64}.{n % 64 * 4}.0/24": [1] for n in range(64 * 3, 64 * 40)
+    }
+    gone = {name: [] for name, codes in networks.items() if codes == [1]}
+    paths = both([compiled(ip_zone(), networks, over=gone)])
+    for name in ("1", "2.1", "3.1", "20.1", "44.3.1", "attacks", "ab"):
+        for sub in ("", "ab.", "attacks."):
+            same(paths, query(f"{name}.{sub}{IP_ORIGIN}"), "udp", "")
+
+
+async def test_of_turns_for_handed_queries_one_waits_at_most(usual):
+    """Each reading of the bell would otherwise add a turn that never ends while the queue is filled."""
+    usual.loop = asyncio.get_running_loop()
+    real, usual.server = usual.server, mock.Mock(take=lambda most: ([], True))
+    try:
+        with mock.patch.object(usual.loop, "call_soon", wraps=usual.loop.call_soon) as soon:
+            for _ in range(5):
+                usual.answer_handed()
+        waiting = [call for call in soon.call_args_list if call.args == (usual.answer_handed,)]
+        assert len(waiting) == 5
+        assert usual.soon is not None and not usual.soon.cancelled()
+        usual.server.take = lambda most: ([], False)
+        await asyncio.sleep(0)
+        assert usual.soon is None  # the four before were cancelled, and the last had nothing more to do
+    finally:
+        usual.server, usual.loop = real, None
+
+
+async def test_a_port_is_free_once_the_server_is_closed():
+    """A query that nobody took holds its socket."""
+    paths = both([compiled(ip_zone(), NETWORKS)])
+    server = DnsServer(paths.answerer, ["127.0.0.1:0"], native=paths)
+    await server.start()
+    asyncio.get_running_loop().remove_reader(paths.server.fileno())  # nobody takes
+    address = server.addresses[0]
+    async with udp_client(address) as client:
+        client.send(query("version.bind", "TXT", qclass=3))
+        assert await client.ask(query(IP_ORIGIN, "SOA"))
+    await server.close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(address)
+    with pytest.raises(RuntimeError, match="stopped"):
+        paths.server.serve(0, False, False, 1)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from worlds import EXAMPLES, IP, bucketed, thresholds
 from dnsbl.errors import SnapshotError
 from dnsbl.zones import names, snapshot
 from dnsbl.zones.arrays import BUCKETS_FROM, answer_ids, compact, numbers, singles, write
-from dnsbl.zones.served import ServedZone
+from dnsbl.zones.loaded import Snapshots
+from dnsbl.zones.served import ServedZone, zone_directory
 from dnsbl.zones.snapshot import HEADER, MAGIC, SECTIONS, VERSION, Snapshot
 
 META = {"serial": 7, "answers": [[], [0]]}
@@ -359,3 +361,28 @@ assert served.any4(0, 2**24, b"\\0\\0\\1") and not served.any4(0, 2**24, b"\\0\\
 assert "numpy" not in sys.modules
 """
     in_python(script, str(path))
+
+
+@pytest.mark.parametrize("missing", ["zone", "serial", "seq", "answers"])
+def test_a_file_that_does_not_say_all_of_itself_is_refused_and_others_are_taken(tmp_path: Path, missing: str) -> None:
+    """One zone's file, however it came to be, keeps no other from being loaded."""
+    zone = IP.model_dump(mode="json")
+    meta = {"zone": zone, "serial": 7, "seq": 1, "answers": [[], [0], [1]], "listings": 1}
+    for name, said in (("a", meta), ("b", {key: value for key, value in meta.items() if key != missing}), ("c", meta)):
+        directory = zone_directory(tmp_path, name)
+        directory.mkdir(parents=True)
+        write(directory / "7.base", said, arrays(v4one=[1, 2], v4onea=[1, 2]))
+        (directory / "current").write_text('{"base": "7.base", "delta": null, "serial": 7}')
+    loaded = Snapshots(tmp_path)
+    assert loaded.look(["a", "b", "c"])
+    assert set(loaded.views) == {"a", "c"}
+
+
+@pytest.mark.parametrize("said", [7, "x"])
+def test_a_file_that_says_nothing_sensible_of_itself_is_refused(tmp_path: Path, said: object) -> None:
+    path = tmp_path / "7.base"
+    made = arrays(v4one=[1, 2], v4onea=[1, 2])
+    with mock.patch("dnsbl.zones.arrays.dict", lambda meta: meta, create=True):
+        write(path, said, made)  # type: ignore[arg-type]
+    with pytest.raises(SnapshotError, match="build the zone again"):
+        Snapshot(path)

@@ -216,6 +216,9 @@ impl PyServer {
     }
 
     fn serve(&self, socket: RawFd, wildcard: bool, ip6: bool, threads: usize) -> PyResult<()> {
+        if self.shared.stop.load(Ordering::Relaxed) {
+            return Err(PyRuntimeError::new_err("it was stopped; make another"));
+        }
         // SAFETY: dup takes a number and gives a descriptor that is ours, or an error.
         let copy = unsafe { libc::fcntl(socket, libc::F_DUPFD_CLOEXEC, 0) };
         if copy < 0 {
@@ -243,6 +246,7 @@ impl PyServer {
         self.shared.stop.store(true, Ordering::Relaxed);
         let threads = std::mem::take(&mut *locked(&self.threads));
         py.detach(|| threads.into_iter().for_each(|thread| drop(thread.join())));
+        while self.shared.queue.take(usize::MAX).1 {} // each query there holds its socket open
     }
 
     fn fileno(&self) -> RawFd {
@@ -273,6 +277,7 @@ impl PyServer {
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        locked(&self.retired).retain(|zones| Arc::strong_count(zones) > 1);
         let udp = locked(&self.udp);
         let tallies: Vec<_> = udp.iter().map(|tally| ("udp", tally)).chain([("tcp", &self.tcp)]).collect();
         let slots = locked(&self.slots);

@@ -31,6 +31,7 @@ pub const GONE: u16 = 0xFFFF;
 const RECORD: usize = 3; // of a name, before its text: its length, and its value in two octets
 const LINE: usize = 64; // octets that the processor reads at once
 const COUNTED: usize = 256; // numbers in a bucket that are gone through one by one
+const BLOCK: usize = 256; // answer ids that are marked together
 const NODE: usize = 16; // numbers of which the first stands in the level above: two cache lines
 
 /// Why a file cannot be used.
@@ -61,6 +62,7 @@ impl Section {
 struct Column {
     section: Section,
     single: bool,
+    marks: Vec<u64>, // for each BLOCK items, which ids they have: the bit of an id is its remainder by 64
 }
 
 /// The singles and ranges of one address family.
@@ -88,6 +90,23 @@ pub struct Snapshot {
     name_index: Section,
     names: Section,
     name_shift: u32,
+    /// The most labels that a name in it has.
+    pub deepest: usize,
+}
+
+impl Tables {
+    fn mark(&mut self, bytes: &[u8]) {
+        for column in [&mut self.one_answer, &mut self.range_answer] {
+            if !column.single {
+                column.marks = marks(bytes.get(column.section.at.clone()).unwrap_or_default(), column.section.width);
+            }
+        }
+    }
+}
+
+fn marks(ids: &[u8], width: usize) -> Vec<u64> {
+    let bit = |id: &[u8]| 1 << (id[0] % 64); // little-endian: the first octet has the remainder
+    ids.chunks(BLOCK * width).map(|block| block.chunks(width).fold(0, |mark, id| mark | bit(id))).collect()
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u64> {
@@ -157,7 +176,7 @@ impl Snapshot {
             let section = section(name, &[1, 2])?;
             let single = section.len() == 1;
             if section.len() == items || (single && items > 0) {
-                Ok(Column { section, single })
+                Ok(Column { section, single, marks: Vec::new() })
             } else {
                 Err(Refused("a column is of another length"))
             }
@@ -186,11 +205,26 @@ impl Snapshot {
             name_index: section("nidx", &[4])?,
             names: section("names", &[1])?,
             name_shift: 0,
+            deepest: 0,
             memory,
         };
         made.check_indexes()?;
+        made.v4.mark(made.memory.bytes());
+        made.v6.mark(made.memory.bytes());
+        made.deepest = made.depth();
         made.v6_levels = levels(made.slice(&made.v6.one));
         Ok(made)
+    }
+
+    /// The most labels that a name has: what is below has no value of its own.
+    fn depth(&self) -> usize {
+        let mut records = self.slice::<u8>(&self.names);
+        let mut deepest = 0;
+        while let Some((text, _, after)) = record(records) {
+            deepest = deepest.max(1 + text.iter().map(|&octet| usize::from(octet == b'.')).sum::<usize>());
+            records = after;
+        }
+        deepest
     }
 
     fn check_indexes(&mut self) -> Result<(), Refused> {
@@ -372,10 +406,9 @@ impl Snapshot {
         let bucket = self.bucket_of(hash_of(name));
         let (start, end) = (*index.get(bucket)? as usize, *index.get(bucket + 1)? as usize);
         let mut records = self.slice::<u8>(&self.names).get(start..end)?;
-        while let Some((head, rest)) = records.split_first_chunk::<RECORD>() {
-            let (text, after) = rest.split_at_checked(usize::from(head[0]))?;
+        while let Some((text, value, after)) = record(records) {
             if text == name {
-                return Some(u16::from_le_bytes([head[1], head[2]]));
+                return Some(value);
             }
             records = after;
         }
@@ -384,16 +417,26 @@ impl Snapshot {
 
     /// The first number of first..=last that a piece with a wanted answer id holds; in IPv4 an address, in IPv6 the upper
     /// half of one.
-    pub fn next(&self, family: Family, first: u64, last: u64, wanted: impl Fn(u16) -> bool) -> Option<u64> {
-        let tables = self.tables(family);
-        let start = partition(tables.one.len(), |item| self.single(family, item) < first);
-        let end = partition(tables.one.len(), |item| self.single(family, item) <= last);
-        let single = self.wanted(&tables.one_answer, start, end, &wanted).map(|item| self.single(family, item));
-        let start = partition(tables.high.len(), |item| self.number(family, &tables.high, item) < first);
-        let end = partition(tables.low.len(), |item| self.number(family, &tables.low, item) <= last);
-        let range = self.wanted(&tables.range_answer, start, end, &wanted);
-        let range = range.map(|item| self.number(family, &tables.low, item).max(first));
+    #[must_use]
+    pub fn next(&self, family: Family, first: u64, last: u64, wanted: &Wanted) -> Option<u64> {
+        let [single, range] = [0, 1].map(|kind| self.next_of(kind, family, first, last, wanted));
         single.into_iter().chain(range).min()
+    }
+
+    /// The same of the singles (0) or of the ranges (1) alone.
+    #[must_use]
+    pub fn next_of(&self, kind: usize, family: Family, first: u64, last: u64, wanted: &Wanted) -> Option<u64> {
+        let tables = self.tables(family);
+        if kind == 0 {
+            let start = partition(tables.one.len(), |item| self.single(family, item) < first);
+            let end = partition(tables.one.len(), |item| self.single(family, item) <= last);
+            self.wanted(&tables.one_answer, start, end, wanted).map(|item| self.single(family, item))
+        } else {
+            let start = partition(tables.high.len(), |item| self.number(family, &tables.high, item) < first);
+            let end = partition(tables.low.len(), |item| self.number(family, &tables.low, item) <= last);
+            let range = self.wanted(&tables.range_answer, start, end, wanted);
+            range.map(|item| self.number(family, &tables.low, item).max(first))
+        }
     }
 
     /// The last number of the piece, listed or not, that holds this one.
@@ -410,9 +453,21 @@ impl Snapshot {
     }
 
     /// The first item of start..end whose answer id is wanted.
-    fn wanted(&self, column: &Column, start: usize, end: usize, wanted: impl Fn(u16) -> bool) -> Option<usize> {
-        let last = if column.single { end.min(start + 1) } else { end };
-        (start..last).find(|&item| wanted(self.answer(column, item)))
+    fn wanted(&self, column: &Column, start: usize, end: usize, wanted: &Wanted) -> Option<usize> {
+        if column.single {
+            return (start < end && wanted.has(self.answer(column, start))).then_some(start);
+        }
+        let mut at = start;
+        while at < end {
+            let (block, stop) = (at / BLOCK, end.min((at / BLOCK + 1) * BLOCK));
+            if column.marks.get(block).is_none_or(|mark| mark & wanted.marks != 0) {
+                if let Some(found) = (at..stop).find(|&item| wanted.has(self.answer(column, item))) {
+                    return Some(found);
+                }
+            }
+            at = stop;
+        }
+        None
     }
 
     fn tables(&self, family: Family) -> &Tables {
@@ -438,6 +493,31 @@ impl Snapshot {
             Family::V4 => self.slice::<u32>(section).get(item).copied().map_or(u64::MAX, u64::from),
             Family::V6 => self.slice::<u64>(section).get(item).copied().unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// A set of answer ids; never 0, which is "not listed".
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    ids: Vec<bool>,
+    marks: u64,
+}
+
+impl Wanted {
+    /// The ids for which there is `true`.
+    #[must_use]
+    pub fn new(mut ids: Vec<bool>) -> Self {
+        ids.iter_mut().take(1).for_each(|zero| *zero = false);
+        let marks =
+            ids.iter().enumerate().filter(|(_, wanted)| **wanted).fold(0, |mark, (id, _)| mark | 1 << (id % 64));
+        Self { ids, marks }
+    }
+
+    /// Whether an id is in it.
+    #[must_use]
+    #[inline]
+    pub fn has(&self, id: u16) -> bool {
+        self.ids.get(usize::from(id)).copied().unwrap_or(false)
     }
 }
 
@@ -471,6 +551,14 @@ pub enum Family {
     V4,
     /// Upper halves of IPv6 addresses.
     V6,
+}
+
+/// The first name of records: its text, its value, and the records after it.
+#[inline]
+fn record(records: &[u8]) -> Option<(&[u8], u16, &[u8])> {
+    let (head, rest) = records.split_first_chunk::<RECORD>()?;
+    let (text, after) = rest.split_at_checked(usize::from(head[0]))?;
+    Some((text, u16::from_le_bytes([head[1], head[2]]), after))
 }
 
 /// The levels over ascending numbers, finest first, until one is a single node.

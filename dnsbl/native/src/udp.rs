@@ -34,7 +34,7 @@ const MAX_DATAGRAM: usize = 4096;
 /// From one buffer to the next: not a multiple of a page, so that their first octets fall into different cache sets.
 const STRIDE: usize = MAX_DATAGRAM + 192;
 /// For the address that was asked: IPv6 takes more (RFC 3542 section 6.1).
-const CONTROL: usize = 64;
+const CONTROL: usize = 256;
 /// How long a thread waits before it looks whether to stop.
 const WAIT: Duration = Duration::from_millis(100);
 /// Pause after an error that says nothing about a packet: no memory, no socket.
@@ -149,12 +149,12 @@ struct Control([u8; CONTROL]);
 /// The memory that one batch of packets goes through: all pointers in `headers` are into the other fields, which are
 /// allocated once and never move.
 struct Batch {
-    buffers: Box<[u8]>,
-    clients: Box<[sockaddr_storage]>,
-    controls: Box<[Control]>,
-    parts: Box<[iovec]>,
-    headers: Box<[mmsghdr]>,
-    replies: Box<[mmsghdr]>,
+    buffers: Vec<u8>,
+    clients: Vec<sockaddr_storage>,
+    controls: Vec<Control>,
+    parts: Vec<iovec>,
+    headers: Vec<mmsghdr>,
+    replies: Vec<mmsghdr>,
     wildcard: bool,
 }
 
@@ -164,35 +164,36 @@ impl Batch {
         let (client, header): (sockaddr_storage, mmsghdr) = unsafe { (zeroed(), zeroed()) };
         let part = iovec { iov_base: ptr::null_mut(), iov_len: 0 };
         let mut made = Self {
-            buffers: vec![0; BATCH * STRIDE].into(),
-            clients: vec![client; BATCH].into(),
-            controls: vec![Control([0; CONTROL]); BATCH].into(),
-            parts: vec![part; BATCH].into(),
-            headers: vec![header; BATCH].into(),
-            replies: vec![header; BATCH].into(),
+            buffers: vec![0; BATCH * STRIDE],
+            clients: vec![client; BATCH],
+            controls: vec![Control([0; CONTROL]); BATCH],
+            parts: vec![part; BATCH],
+            headers: vec![header; BATCH],
+            replies: vec![header; BATCH],
             wildcard,
         };
-        for number in 0..BATCH {
-            made.parts[number].iov_base = made.buffers[number * STRIDE..].as_mut_ptr().cast();
-            let header = &mut made.headers[number].msg_hdr;
-            header.msg_name = (&raw mut made.clients[number]).cast();
-            header.msg_iov = &raw mut made.parts[number];
-            header.msg_iovlen = 1;
-            if wildcard {
-                header.msg_control = (&raw mut made.controls[number]).cast();
-            }
-        }
         made.renew(BATCH);
         made
     }
 
-    /// Let the first `used` places take packets again.
+    /// Let the first `used` places take packets again. Pointers are those of the vectors themselves, which stay valid
+    /// beside the references that are made to what they hold.
     fn renew(&mut self, used: usize) {
-        for (header, part) in self.headers.iter_mut().zip(&mut self.parts).take(used) {
-            part.iov_len = MAX_DATAGRAM;
-            header.msg_hdr.msg_namelen = socklen_t::try_from(size_of::<sockaddr_storage>()).unwrap_or(0);
-            header.msg_hdr.msg_controllen = if self.wildcard { CONTROL } else { 0 };
-            header.msg_hdr.msg_flags = 0;
+        let (buffers, parts) = (self.buffers.as_mut_ptr(), self.parts.as_mut_ptr());
+        let (clients, controls) = (self.clients.as_mut_ptr(), self.controls.as_mut_ptr());
+        for place in 0..used.min(BATCH) {
+            let base = buffers.wrapping_add(place * STRIDE).cast();
+            self.parts[place] = iovec { iov_base: base, iov_len: MAX_DATAGRAM };
+            let header = &mut self.headers[place].msg_hdr;
+            header.msg_name = clients.wrapping_add(place).cast();
+            header.msg_namelen = socklen_t::try_from(size_of::<sockaddr_storage>()).unwrap_or(0);
+            header.msg_iov = parts.wrapping_add(place);
+            header.msg_iovlen = 1;
+            if self.wildcard {
+                header.msg_control = controls.wrapping_add(place).cast();
+                header.msg_controllen = CONTROL;
+            }
+            header.msg_flags = 0;
         }
     }
 
@@ -248,24 +249,33 @@ impl Batch {
 fn from_there(control: &mut [u8; CONTROL], header: &msghdr) -> usize {
     let size = header.msg_controllen.min(CONTROL);
     let start = size_of::<cmsghdr>(); // 16 octets, so that the data is aligned
-    if size < start || header.msg_flags & libc::MSG_CTRUNC != 0 {
-        return 0;
-    }
-    // SAFETY: the kernel wrote a whole cmsghdr at the front, and any octets are one.
-    let first: cmsghdr = unsafe { ptr::read_unaligned(control.as_ptr().cast()) };
-    match (first.cmsg_level, first.cmsg_type) {
-        (libc::IPPROTO_IP, libc::IP_PKTINFO) if size >= start + 12 => {
-            control[start..start + 4].fill(0); // the interface
-            control[start + 8..start + 12].fill(0); // what the header said
+    let mut at = 0; // a socket that came bound may have been told to say other things first, or after
+    while size.saturating_sub(at) >= start {
+        // SAFETY: sixteen octets are there, and any octets are a cmsghdr.
+        let one: cmsghdr = unsafe { ptr::read_unaligned(control[at..].as_ptr().cast()) };
+        if one.cmsg_len < start || one.cmsg_len > size - at {
+            return 0;
         }
-        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if size >= start + 20 => {
-            if control[start..start + 2] != [0xFE, 0x80] {
-                control[start + 16..start + 20].fill(0);
+        let data = one.cmsg_len - start;
+        let wanted = match (one.cmsg_level, one.cmsg_type) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => 12,
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => 20,
+            _ => usize::MAX,
+        };
+        if data == wanted {
+            control.copy_within(at..at + one.cmsg_len, 0);
+            let data = &mut control[start..];
+            if wanted == 12 {
+                data[..4].fill(0); // the interface
+                data[8..12].fill(0); // what the header said
+            } else if data[..2] != [0xFE, 0x80] {
+                data[16..20].fill(0);
             }
+            return one.cmsg_len; // and nothing else: the system refuses to send some of what it tells
         }
-        _ => return 0,
+        at += one.cmsg_len.next_multiple_of(size_of::<usize>());
     }
-    size
+    0
 }
 
 /// One thread's loop.
@@ -345,16 +355,14 @@ impl Loop {
     }
 
     fn hand_over(&self, batch: &mut Batch, place: usize) {
-        let wire = batch.message(place).to_vec();
         let header = &batch.headers[place].msg_hdr;
-        let (client_size, control) = (header.msg_namelen, &mut batch.controls[place].0);
-        let kept = if self.wildcard { from_there(control, header) } else { 0 };
-        let handed = Handed {
-            wire,
+        let kept = if self.wildcard { from_there(&mut batch.controls[place].0, header) } else { 0 };
+        let handed = || Handed {
+            wire: batch.message(place).to_vec(),
             socket: Arc::clone(&self.socket),
             client: batch.clients[place],
-            client_size,
-            control: control[..kept].to_vec(),
+            client_size: header.msg_namelen,
+            control: batch.controls[place].0[..kept].to_vec(),
         };
         if self.shared.queue.put(handed) {
             self.tally.event(Event::Handed, 1);

@@ -120,12 +120,14 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Add one; false where there is no room.
-    pub fn put(&self, entry: T) -> bool {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Add one; false where there is no room, or where the other side has the queue in hand: nobody waits here.
+    pub fn put(&self, make: impl FnOnce() -> T) -> bool {
+        let Ok(mut entries) = self.0.try_lock() else {
+            return false;
+        };
         let room = entries.len() < MAX_HANDED;
         if room {
-            entries.push_back(entry);
+            entries.push_back(make());
         }
         room
     }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::message::{qtype, Name, MAX_NAME};
-use crate::snapshot::{Family, Snapshot, EMPTY_NAME, GONE, HOLE};
+use crate::snapshot::{Family, Snapshot, Wanted, EMPTY_NAME, GONE, HOLE};
 
 const OCTETS: usize = 4;
 const NIBBLES: usize = 32;
@@ -33,6 +33,8 @@ pub struct Table {
     pub codes: Vec<Box<[u8]>>,
     /// The A records of each answer.
     pub addresses: Vec<RecordSet>,
+    /// The answer ids that have codes.
+    pub wanted: Wanted,
 }
 
 impl Table {
@@ -50,11 +52,12 @@ impl Table {
             let count = u16::try_from(ids.len()).map_err(|_| "too many codes")?;
             addresses.push(RecordSet { count, bytes: bytes.into() });
         }
-        Ok(Self { codes, addresses })
+        let wanted = Wanted::new(codes.iter().map(|ids| !ids.is_empty()).collect());
+        Ok(Self { codes, addresses, wanted })
     }
 
     fn has(&self, answer: u16) -> bool {
-        answer != 0 && self.codes.get(usize::from(answer)).is_some_and(|codes| !codes.is_empty())
+        self.wanted.has(answer)
     }
 }
 
@@ -322,9 +325,10 @@ impl Zone {
         let mut text = [0; MAX_NAME];
         let mut size = 0;
         let (mut answer, mut empty) = (0, false);
+        let deepest = self.files().map(|file| file.deepest).max().unwrap_or(0);
         for number in (0..labels).rev() {
             let label = name.label(number);
-            if label.contains(&b'.') {
+            if label.contains(&b'.') || labels - number > deepest {
                 empty = false;
                 break;
             }
@@ -464,7 +468,15 @@ fn fill(pieces: &[Box<[u8]>], subject: &[u8], text: &mut Vec<u8>) {
 /// A text of several strings: at most `MAX_TEXT` octets, cut between characters.
 fn long_text(pieces: &[Box<[u8]>], subject: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(MAX_TEXT);
-    fill(pieces, subject, &mut text);
+    for (number, piece) in pieces.iter().enumerate() {
+        if text.len() > MAX_TEXT {
+            break; // the rest is cut off anyway
+        }
+        if number > 0 {
+            text.extend_from_slice(subject);
+        }
+        text.extend_from_slice(piece);
+    }
     if text.len() > MAX_TEXT {
         text.truncate(MAX_TEXT);
         let whole = std::str::from_utf8(&text).map_or_else(|error| error.valid_up_to(), str::len);
@@ -513,13 +525,19 @@ pub(crate) fn nibble(label: &[u8]) -> Option<u8> {
 /// Whether the layers together list anything of first..=last that the table answers; `over` covers `under`. Where it
 /// hides all there is, in very many pieces, this says yes all the same, as `dnsbl/zones/layers.py` does and says why.
 fn any_of(files: [Option<&Snapshot>; 2], family: Family, mut first: u64, last: u64, table: &Table) -> bool {
-    let wanted = |answer| table.has(answer);
+    let wanted = &table.wanted;
     let [over, under] = files;
     if over.is_some_and(|over| over.next(family, first, last, wanted).is_some()) {
         return true;
     }
-    for _ in 0..MAX_HIDDEN {
-        let Some(found) = under.and_then(|under| under.next(family, first, last, wanted)) else {
+    let mut nearest = [None; 2]; // of the singles and of the ranges: a column is looked through once, not once a turn
+    for turn in 0..MAX_HIDDEN {
+        for (kind, known) in nearest.iter_mut().enumerate() {
+            if turn == 0 || known.is_some_and(|number| number < first) {
+                *known = under.and_then(|under| under.next_of(kind, family, first, last, wanted));
+            }
+        }
+        let Some(found) = nearest.iter().flatten().copied().min() else {
             return false;
         };
         match over.and_then(|over| over.end(family, found)) {

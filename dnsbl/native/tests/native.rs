@@ -5,7 +5,7 @@ use dnsbl_native::answer::{reply, Asked, Outcome, Scratch};
 use dnsbl_native::cookies::{Cookies, Worth};
 use dnsbl_native::counters::{Event, Tally};
 use dnsbl_native::message::{parse, Name, Parsed};
-use dnsbl_native::snapshot::Family;
+use dnsbl_native::snapshot::{Family, Wanted};
 use dnsbl_native::testing::{addresses, file, names, seal, settings, snapshot, zones};
 use dnsbl_native::watch::{Queue, Sample, Sampler, Samples, MAX_HANDED};
 use proptest::collection::vec;
@@ -94,7 +94,7 @@ fn counts_are_kept_by_zone_type_and_code() {
 #[test]
 fn the_queue_is_bounded() {
     let queue = Queue::default();
-    let taken = (0..MAX_HANDED + 5).filter(|number| queue.put(*number)).count();
+    let taken = (0..MAX_HANDED + 5).filter(|number| queue.put(|| *number)).count();
     assert_eq!(taken, MAX_HANDED);
     let (first, more) = queue.take(10);
     assert_eq!((first, more), ((0..10).collect(), true));
@@ -189,8 +189,9 @@ proptest! {
             if let Ok(snapshot) = snapshot(&bytes) {
                 let _ = (snapshot.lookup4(address), snapshot.lookup64(upper), snapshot.lookup_deep(upper, 0));
                 let _ = (snapshot.name(b"test"), snapshot.name(b"com.example"));
+                let wanted = Wanted::new(vec![true; 4]);
                 for family in [Family::V4, Family::V6] {
-                    let _ = (snapshot.next(family, upper, u64::MAX, |_| true), snapshot.end(family, upper));
+                    let _ = (snapshot.next(family, upper, u64::MAX, &wanted), snapshot.end(family, upper));
                 }
             }
         }

@@ -110,6 +110,7 @@ class Running:
     def start(self, cores: set[int], listing: Listing) -> None:
         """Start it, and wait until it answers the test query."""
         env = {**os.environ, "PYTHONPATH": str(PROJECT), **self.launch.env}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once, not at each start
         started = time.monotonic()
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
