@@ -100,6 +100,9 @@ class StoreConfig(Model):
         raise ValueError(f"unknown store {url!r}; write sqlite or sqlite:///path")
 
 
+MAX_THREADS = 64  # for each address; the unit in systemd/ allows some hundreds in all
+
+
 class DnsConfig(Model):
     listen: list[Listen] = ["127.0.0.1:5300"]
     native: Literal["auto", "off", "require"] = "auto"
@@ -108,7 +111,7 @@ class DnsConfig(Model):
     version: str = "dnsbl"  # CH TXT version.bind; empty refuses
     udp_size: int = Field(default=1232, ge=512, le=4096)
     cookie_secrets: list[CookieSecret] = Field(default=[], max_length=4)  # the first makes cookies; none: one per start
-    threads: int = Field(default=0, ge=0, le=64)  # native path: UDP threads; 0: one for each processor
+    threads: int = Field(default=0, ge=0, le=MAX_THREADS)  # native path: UDP threads; 0: one for each processor
     query_log: Path | None = None  # none: queries are not logged
     query_log_rate: int = Field(default=100, ge=1, le=10_000)  # records a second
 

@@ -69,7 +69,7 @@ class Front:
             self.replace()
         dns = self.settings.config.dns
         self.server = DnsServer(
-            self.answerer, () if sockets else dns.listen, sockets, native=self.native, threads=dns.threads or cores()
+            self.answerer, () if sockets else dns.listen, sockets, native=self.native, threads=dns.threads or threads()
         )
         await self.server.start()
         loop = asyncio.get_running_loop()
@@ -247,9 +247,9 @@ def native_of(answerer: Answerer, settings: DnsConfig) -> Native | None:
     return Native(native.module, answerer)
 
 
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0))
+def threads() -> int:
+    """One for each processor that this process may use."""
+    return min(len(os.sched_getaffinity(0)), config.MAX_THREADS)
 
 
 def back_command(path: Path | None, roles: Sequence[str]) -> list[str]:

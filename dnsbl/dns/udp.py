@@ -115,9 +115,11 @@ class UdpServer:
 
 
 def receive_buffer(sock: socket.socket) -> None:
-    """Let the system keep what arrives while we are busy; it may allow less, and gives what it allows."""
+    """Let the system keep what arrives while we are busy; it may allow less, and gives what it allows. A socket that came
+    bound may have more already."""
     with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < RECEIVE_BUFFER:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
 def is_wildcard(sock: socket.socket) -> bool:

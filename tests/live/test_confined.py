@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from server import Server, configure, until
-from test_native import counted, replies, settings, threads
+from test_native_serve import counted, replies, settings, threads
 from test_serve import LAUNCHER
 from test_systemd import CONFINE, analyze, restrictions
 
