@@ -115,7 +115,7 @@ class UdpServer:
 
 
 def receive_buffer(sock: socket.socket) -> None:
-    """Let the system keep what arrives while we are busy; it may allow less, and gives what it allows. A socket that came
+    """Let the system keep what arrives while we are busy; it may allow less, and gives what it allows. One that came
     bound may have more already."""
     with contextlib.suppress(OSError):
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < RECEIVE_BUFFER:

@@ -454,12 +454,14 @@ def test_a_snapshot_with_a_flipped_bit_is_refused_and_the_last_good_one_served(s
     until(lambda: server.listed("46.0.0.9"))
     server.run("zone", "build", "ip", "--force")
     directory = server.data / "zones" / "ip"
-    good = directory / json.loads((directory / "current").read_bytes())["base"]
-    bad = directory / f"{int(good.stem) + 1}.base"
-    shutil.copy(good, bad)
-    flip(bad)
-    point(server, bad.name)
-    line = server.logged("altered, its checksum does not match")
+    with (directory / "lock").open("a") as lock:  # nobody publishes in between
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        good = directory / json.loads((directory / "current").read_bytes())["base"]
+        bad = directory / f"{int(good.stem) + 1}.base"
+        shutil.copy(good, bad)
+        flip(bad)
+        point(server, bad.name)
+        line = server.logged("altered, its checksum does not match")
     assert "zone ip" in line
     assert "is served on" in line
     assert server.listed("46.0.0.9") == ["127.0.0.2"]
