@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from server import Server, configure, until
+from server import Server, configure, free_port, until
 from test_native_serve import counted, replies, settings, threads
 from test_serve import LAUNCHER
 from test_systemd import CONFINE, analyze, restrictions
@@ -34,7 +34,7 @@ def test_it_starts_answers_publishes_and_stops_as_the_unit_runs_it(tmp_path: Pat
         closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp,
         closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as tcp,
     ):
-        udp.bind(("0.0.0.0", 0))
+        udp.bind(("0.0.0.0", free_port()))
         tcp.bind(udp.getsockname())
         tcp.listen()
         fds = (udp.fileno(), tcp.fileno())

@@ -22,6 +22,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
+from server import free_port
 
 from dnsbl import config, subjects
 from dnsbl.dns.answer import Answerer
@@ -310,13 +311,6 @@ def parsed(data: bytes) -> Reply:
 
 
 # the others
-
-
-def free_port() -> int:
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(tcp.getsockname())
-        return int(tcp.getsockname()[1])
 
 
 @contextmanager

@@ -246,7 +246,7 @@ def test_threads_share_a_socket_that_the_service_manager_opened(tmp_path: Path, 
         closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp,
         closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as tcp,
     ):
-        udp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", free_port()))
         tcp.bind(udp.getsockname())
         tcp.listen()
         launcher = [sys.executable, "-c", LAUNCHER, f"{udp.fileno()},{tcp.fileno()}"]
