@@ -168,6 +168,16 @@ pub fn zones() -> Zones {
     Zones::new(vec![ip, zone(Kind::Domain, "dbl.example", &names())], 1)
 }
 
+/// The same, and `broken.example`: a zone with a mistake of ours in it, so that networks asked of it panic.
+#[must_use]
+pub fn broken_zones() -> Zones {
+    let mut broken = zone(Kind::Ip, "broken.example", &addresses());
+    if let Some(broken) = Arc::get_mut(&mut broken) {
+        broken.tables.clear();
+    }
+    Zones::new(vec![broken, zone(Kind::Ip, "bl.example", &addresses())], 2)
+}
+
 /// Settings with an identity and a secret.
 #[must_use]
 pub fn settings() -> Settings {

@@ -1,13 +1,23 @@
 //! What no stranger may do, and the known answers of others. That replies are those of the Python path is tested from
 //! Python, where both are.
 
+use std::fs::File;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
 use dnsbl_native::answer::{reply, Asked, Outcome, Scratch};
 use dnsbl_native::cookies::{Cookies, Worth};
 use dnsbl_native::counters::{Event, Tally};
 use dnsbl_native::message::{parse, Name, Parsed};
 use dnsbl_native::snapshot::{Family, Wanted};
-use dnsbl_native::testing::{addresses, file, names, seal, settings, snapshot, zones};
+use dnsbl_native::testing::{addresses, broken_zones, file, names, seal, settings, snapshot, zones};
+use dnsbl_native::udp::{prepare, Loop, Shared};
 use dnsbl_native::watch::{Queue, Sample, Sampler, Samples, MAX_HANDED};
+use dnsbl_native::zone::Zones;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -143,6 +153,54 @@ fn a_file_read_is_not_the_file_any_more() {
     let snapshot = dnsbl_native::snapshot::Snapshot::new(taken).expect("as it was");
     assert_eq!(snapshot.lookup4(0x7F00_0002), Some(2));
     std::fs::remove_file(&path).expect("gone");
+}
+
+/// A server of one thread on a socket of 127.0.0.1, while `ask` asks it.
+fn serving(zones: Zones, ask: impl FnOnce(&UdpSocket)) -> Arc<Tally> {
+    let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    client.connect(server.local_addr().expect("an address")).expect("connected");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    let shared = Arc::new(Shared {
+        settings: settings(),
+        zones: ArcSwap::from_pointee(zones),
+        samples: Samples::default(),
+        queue: Queue::default(),
+        bell: File::create("/dev/null").expect("no bell").into(),
+        stop: AtomicBool::new(false),
+    });
+    prepare(server.as_raw_fd(), false, false).expect("a socket made ready");
+    let tally = Arc::<Tally>::default();
+    let work = Loop {
+        shared: Arc::clone(&shared),
+        socket: Arc::new(server.into()),
+        wildcard: false,
+        tally: Arc::clone(&tally),
+    };
+    let thread = std::thread::spawn(move || work.run());
+    ask(&client);
+    shared.stop.store(true, Ordering::Relaxed);
+    thread.join().expect("a thread that ends by itself");
+    tally
+}
+
+#[test]
+fn a_panic_costs_one_packet() {
+    if cfg!(miri) {
+        return; // it has no sockets here
+    }
+    let good = question("2.0.0.127.bl.example", 1);
+    let tally = serving(broken_zones(), |client| {
+        let mut answer = [0; 512];
+        for _ in 0..3 {
+            client.send(&question("127.broken.example", 1)).expect("sent");
+            client.send(&good).expect("sent");
+            let size = client.recv(&mut answer).expect("an answer in time");
+            assert_eq!(answer[..size], ask(&good, false).1);
+        }
+    });
+    assert_eq!(tally.events(Event::Failed), 3);
+    assert_eq!(tally.replies().collect::<Vec<_>>(), [(1, 0, 0, 3)]);
 }
 
 fn messages() -> impl Strategy<Value = Vec<u8>> {
