@@ -158,16 +158,26 @@ class Front:
 
     async def write_counters(self) -> None:
         """Counters for /metrics, which the back serves. A full disk costs the figures, not the answers."""
-        last = b""
+        last, failing = b"", False
         while True:
             counted = self.native.counters() if self.native else self.counters
             content = orjson.dumps({"pid": os.getpid(), **counted.snapshot(), **self.watcher.snapshot()})
             if content != last:
-                with contextlib.suppress(OSError):
+                try:
                     self.counters_file.parent.mkdir(parents=True, exist_ok=True)
                     with replacing(self.counters_file, sync=False, mode=0o640) as file:  # it has clients' addresses
                         file.write(content)
                     last = content
+                    if failing:
+                        log.warning("what DNS counts is written again")
+                    failing = False
+                except OSError as error:
+                    if not failing:
+                        why = error.strerror or error
+                        log.error(
+                            "what DNS counts cannot be written to %s (%s); answers go on", self.counters_file, why
+                        )
+                    failing = True
             await asyncio.sleep(COUNTERS_EVERY)
 
     async def tell_ready(self) -> None:
@@ -218,10 +228,12 @@ class Front:
                 failures = 0
             wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
             failures += 1
-            log.error("web and jobs ended (exit %s); DNS answers on, they start again in %d s", code, wait)
+            how = f"exit {code}" if code >= 0 else f"signal {-code}"
+            log.error("web and jobs ended (%s); DNS answers on, they start again in %d s", how, wait)
             await asyncio.sleep(wait)
             try:
-                await self.start_back()
+                if await self.start_back() is None:
+                    log.warning("web and jobs run again")
             except Exception:  # no process to be had, or one that does not speak as ours: tried again like an end
                 log.exception("web and jobs could not be started")
 

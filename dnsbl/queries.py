@@ -54,4 +54,7 @@ def none_runs(data_dir: Path, counts: DnsCounts) -> str:
     where = data_dir.resolve()
     if counts.hidden:
         return f"{where}: what its DNS server counted may not be read; run this as the server's user"
-    return f"no DNS server runs on {where}; `dnsbl serve` starts one, -c names another configuration"
+    return (
+        f"no DNS server runs on {where}, or its disk is full, which its log says; `dnsbl serve` starts one, "
+        "-c names another configuration"
+    )

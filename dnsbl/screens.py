@@ -275,7 +275,8 @@ def show_store(value: dict[str, Any]) -> None:
 
 def show_queries(value: dict[str, Any]) -> None:
     many = "process" if value["processes"] == 1 else "processes"
-    click.echo(f"{value['replies']:,} replies of {value['processes']} DNS {many}, since the start")
+    replies = "1 reply" if value["replies"] == 1 else f"{value['replies']:,} replies"
+    click.echo(f"{replies} of {value['processes']} DNS {many}, since the start")
     columns = {"zones": "zone", "types": "type", "rcodes": "rcode", "transports": "over", "events": "what else"}
     for part, column in {**columns, "batches": "packets at once"}.items():
         if value[part]:

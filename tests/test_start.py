@@ -222,3 +222,28 @@ async def test_it_ends_while_a_snapshot_is_read(settings: Settings, monkeypatch:
         await until_set(slow.reading)
         front.stopping.set()
         asyncio.get_running_loop().call_later(0.2, slow.go_on.set)
+
+
+async def test_figures_that_cannot_be_written_are_said_once_and_so_is_their_return(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk makes `queries` and /metrics old; the log is where the operator learns why."""
+    monkeypatch.setattr("dnsbl.front.COUNTERS_EVERY", 0.001)
+    run = settings.config.data_dir / "run"
+    run.parent.mkdir(parents=True)
+    run.write_text("no directory")
+    front = Front(settings, None)
+    task = asyncio.create_task(front.write_counters())
+    try:
+        async with asyncio.timeout(SECONDS):
+            while "cannot be written" not in caplog.text:
+                await asyncio.sleep(0)
+            front.counters.silent += 1  # something new to write, more than once
+            await asyncio.sleep(0.01)
+            run.unlink()
+            while "is written again" not in caplog.text:
+                await asyncio.sleep(0)
+    finally:
+        task.cancel()
+    assert caplog.text.count("cannot be written") == 1
+    assert json.loads(front.counters_file.read_bytes())["silent"] == 1

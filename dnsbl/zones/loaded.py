@@ -83,8 +83,8 @@ class Snapshots:
                 log.error("zone %s: %s; %s", new.name, error, has)
                 self.said[new.name] = str(error)
             return None
-        if view:
-            self.said.pop(new.name, None)
+        if view and self.said.pop(new.name, None):
+            log.warning("zone %s: serial %d is served", new.name, view.serial)
         return view
 
     def take(self, new: New, view: ServedZone | None) -> bool:

@@ -313,7 +313,7 @@ def test_kill_9_of_the_back_loses_no_answer_and_it_comes_back(server: Server) ->
     assert first is not None
     with Asking(server) as asking:
         os.kill(first, signal.SIGKILL)
-        server.logged("web and jobs ended (exit -9); DNS answers on")
+        server.logged("web and jobs ended (signal 9); DNS answers on")
         second = until(lambda: server.back() not in (None, first) and server.back(), "it is started again")
         until(lambda: web_answers(server), "the web answers again")
         asked = asking.asked
