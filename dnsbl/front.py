@@ -56,6 +56,7 @@ class Front:
         self.native = native_of(self.answerer, settings.config.dns)
         self.watcher = Watcher(self.answerer, self.native, settings.config.dns)
         self.stopping = asyncio.Event()
+        self.up = False  # all roles are
         self.reloaded = asyncio.Event()  # the zones may be others: they are looked at without waiting
         self.looking = asyncio.Lock()  # one look at a time
         self.back: asyncio.subprocess.Process | None = None
@@ -90,6 +91,7 @@ class Front:
             if not stop.done():
                 await self.look()
                 ready(self)
+                self.up = True
                 tasks.append(asyncio.create_task(self.tell_ready()))
                 await stop
         finally:
@@ -172,12 +174,12 @@ class Front:
                         log.warning("what DNS counts is written again")
                     failing = False
                 except OSError as error:
-                    if not failing:
+                    if self.up and not failing:  # what keeps us from starting is said by whom it keeps
                         why = error.strerror or error
                         log.error(
                             "what DNS counts cannot be written to %s (%s); answers go on", self.counters_file, why
                         )
-                    failing = True
+                    failing = self.up
             await asyncio.sleep(COUNTERS_EVERY)
 
     async def tell_ready(self) -> None:

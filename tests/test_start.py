@@ -233,6 +233,7 @@ async def test_figures_that_cannot_be_written_are_said_once_and_so_is_their_retu
     run.parent.mkdir(parents=True)
     run.write_text("no directory")
     front = Front(settings, None)
+    front.up = True
     task = asyncio.create_task(front.write_counters())
     try:
         async with asyncio.timeout(SECONDS):

@@ -3,6 +3,7 @@ a traceback, and nothing that was acknowledged is lost."""
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -118,6 +119,7 @@ def test_what_is_not_known(said: Said, path: Path, tmp_path: Path) -> None:
     assert "Missing option '--source'" in said("import", "list.txt", code=2)
     assert "--accept needs the names" in said("feed", "pull", "--accept", code=2)
     assert "not on the allow-list" in said("allow", "remove", "46.0.0.1")
+    gc.collect()  # what was left open ends here, and not in a test that does not expect it
     assert "no key 'nope'" in said("key", "revoke", "nope")
     assert "unknown scope nope" in said("key", "create", "acme", "--scope", "nope")
     assert "46.0.0.1: zone domain is not about" in said("delist", "46.0.0.1", "--zone", "domain", "--reason", "x")
