@@ -114,7 +114,7 @@ pub fn reply(
         answer.read_cookie(buffer.get(at.start..at.start + at.size).unwrap_or_default(), asked);
     }
     let Verdict { slot, parts, why } = answer.ladder(remembered, subject, sections);
-    let mut opt = Opt::new(settings.udp_size, parts.rcode);
+    let mut opt = None;
     let parts = Parts { opt: answer.opt(&mut opt, parts.rcode, why), ..parts };
     let Some(size) = build(buffer, &query, limit, &parts) else {
         return Outcome::HandOver; // no loop of ours has a buffer so small
@@ -160,8 +160,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The OPT record of the reply, where the query had one (RFC 6891 section 6.1.1).
-    fn opt<'b>(&self, opt: &'b mut Opt, code: u16, why: Option<u16>) -> &'b [u8]
+    /// The OPT record of the reply, where the query had one (RFC 6891 section 6.1.1); `opt` is where it is packed.
+    fn opt<'b>(&self, opt: &'b mut Option<Opt>, code: u16, why: Option<u16>) -> &'b [u8]
     where
         'a: 'b,
     {
@@ -172,6 +172,7 @@ impl<'a> Answer<'a> {
         if !(named || why.is_some() || self.cookie.is_some() || code > 0xF) {
             return &self.settings.plain_opt;
         }
+        let opt = opt.insert(Opt::new(self.settings.udp_size, code));
         if named {
             opt.nsid(&self.settings.identity);
         }

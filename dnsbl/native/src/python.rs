@@ -21,7 +21,7 @@ use crate::cookies::Cookies;
 use crate::counters::{Event, Tally, BATCHES, EVENTS, MAX_ZONES, RCODES, TYPES};
 use crate::memory::Memory;
 use crate::message::MAX_TCP;
-use crate::udp::{count_reply, prepare, sample, Handed, Loop, Shared};
+use crate::udp::{count, prepare, sample, Handed, Loop, Next, Shared};
 use crate::watch::{Queue, Sampler, Samples};
 use crate::zone::{Kind, RecordSet, Table, Zone, Zones};
 
@@ -201,18 +201,15 @@ impl PyServer {
             *scratch = Scratch::default();
             return Err(PyRuntimeError::new_err("the native path failed"));
         };
-        match outcome {
-            Outcome::Short => self.tcp.event(Event::Malformed, 1),
-            Outcome::Silent => self.tcp.event(Event::Silent, 1),
-            Outcome::HandOver => return Ok(py.NotImplemented()),
-            Outcome::Reply(reply) => {
-                count_reply(&self.tcp, &reply);
-                sampler.look(&self.shared.samples);
-                sampler.count(&self.shared.samples, |weight| sample(&reply, weight, &octets, scratch));
-                return Ok(PyBytes::new(py, &buffer[..reply.size]).into_any().unbind());
-            }
+        if let Outcome::Reply(reply) = &outcome {
+            sampler.look(&self.shared.samples);
+            sampler.count(&self.shared.samples, |weight| sample(reply, weight, &octets, scratch));
         }
-        Ok(py.None())
+        Ok(match count(&self.tcp, &outcome) {
+            Next::Send(size) => PyBytes::new(py, &buffer[..size]).into_any().unbind(),
+            Next::HandOver => py.NotImplemented(),
+            Next::Nothing => py.None(),
+        })
     }
 
     fn serve(&self, socket: RawFd, wildcard: bool, ip6: bool, threads: usize) -> PyResult<()> {

@@ -290,10 +290,13 @@ pub struct Loop {
     pub tally: Arc<Tally>,
 }
 
-/// What is left to do with a packet.
-enum Next {
+/// What is left to do with a message.
+pub enum Next {
+    /// Send the reply of so many octets.
     Send(usize),
+    /// Hand it to the Python path.
     HandOver,
+    /// Be silent.
     Nothing,
 }
 
@@ -381,7 +384,7 @@ impl Loop {
 }
 
 /// Count what became of a message.
-fn count(tally: &Tally, outcome: &Outcome) -> Next {
+pub fn count(tally: &Tally, outcome: &Outcome) -> Next {
     match outcome {
         Outcome::Short => tally.event(Event::Malformed, 1),
         Outcome::Silent => tally.event(Event::Silent, 1),
@@ -394,8 +397,7 @@ fn count(tally: &Tally, outcome: &Outcome) -> Next {
     Next::Nothing
 }
 
-/// Count a reply.
-pub fn count_reply(tally: &Tally, reply: &Reply) {
+fn count_reply(tally: &Tally, reply: &Reply) {
     tally.reply(reply.slot, reply.qtype, reply.rcode);
     if reply.rcode == rcode::FORMERR {
         tally.event(Event::Malformed, 1);

@@ -302,7 +302,7 @@ impl Zone {
 
     fn any4(&self, table: usize, first: u64, last: u64) -> bool {
         let table = &self.tables[table];
-        any_of([self.delta.as_deref(), Some(&self.base)], Family::V4, first, last, table)
+        any_of(self.delta.as_deref(), &self.base, Family::V4, first, last, table)
     }
 
     #[allow(clippy::cast_possible_truncation)] // the upper halves
@@ -316,7 +316,7 @@ impl Zone {
         if first == last && newest.is_deep(first) {
             return false; // the pieces inside are all there is of this /64
         }
-        any_of([self.delta.as_deref(), Some(&self.base)], Family::V6, first, last, table)
+        any_of(self.delta.as_deref(), &self.base, Family::V6, first, last, table)
     }
 
     /// A dot inside a label makes no two labels of it: such a label is listed by what is above it, and otherwise
@@ -457,7 +457,11 @@ fn txt_record(pieces: &[Box<[u8]>], subject: &[u8], ttl: u32, sections: &mut Vec
 }
 
 fn fill(pieces: &[Box<[u8]>], subject: &[u8], text: &mut Vec<u8>) {
+    let most = text.len() + MAX_TEXT;
     for (number, piece) in pieces.iter().enumerate() {
+        if text.len() > most {
+            break; // the rest is cut off anyway
+        }
         if number > 0 {
             text.extend_from_slice(subject);
         }
@@ -468,15 +472,7 @@ fn fill(pieces: &[Box<[u8]>], subject: &[u8], text: &mut Vec<u8>) {
 /// A text of several strings: at most `MAX_TEXT` octets, cut between characters.
 fn long_text(pieces: &[Box<[u8]>], subject: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(MAX_TEXT);
-    for (number, piece) in pieces.iter().enumerate() {
-        if text.len() > MAX_TEXT {
-            break; // the rest is cut off anyway
-        }
-        if number > 0 {
-            text.extend_from_slice(subject);
-        }
-        text.extend_from_slice(piece);
-    }
+    fill(pieces, subject, &mut text);
     if text.len() > MAX_TEXT {
         text.truncate(MAX_TEXT);
         let whole = std::str::from_utf8(&text).map_or_else(|error| error.valid_up_to(), str::len);
@@ -524,9 +520,8 @@ pub(crate) fn nibble(label: &[u8]) -> Option<u8> {
 
 /// Whether the layers together list anything of first..=last that the table answers; `over` covers `under`. Where it
 /// hides all there is, in very many pieces, this says yes all the same, as `dnsbl/zones/layers.py` does and says why.
-fn any_of(files: [Option<&Snapshot>; 2], family: Family, mut first: u64, last: u64, table: &Table) -> bool {
+fn any_of(over: Option<&Snapshot>, under: &Snapshot, family: Family, mut first: u64, last: u64, table: &Table) -> bool {
     let wanted = &table.wanted;
-    let [over, under] = files;
     if over.is_some_and(|over| over.next(family, first, last, wanted).is_some()) {
         return true;
     }
@@ -534,7 +529,7 @@ fn any_of(files: [Option<&Snapshot>; 2], family: Family, mut first: u64, last: u
     for turn in 0..MAX_HIDDEN {
         for (kind, known) in nearest.iter_mut().enumerate() {
             if turn == 0 || known.is_some_and(|number| number < first) {
-                *known = under.and_then(|under| under.next_of(kind, family, first, last, wanted));
+                *known = under.next_of(kind, family, first, last, wanted);
             }
         }
         let Some(found) = nearest.iter().flatten().copied().min() else {
