@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,24 @@ def real_input() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real input in {path}: set DNSBL_DATA")
     return path
+
+
+@pytest.fixture(scope="session")
+def copy_checkout() -> Callable[[Path], Path]:
+    """Copies the files of the project as they are kept, and nothing that lies about here; the test is skipped where it
+    cannot be known which those are."""
+
+    def copy(where: Path) -> Path:
+        listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, timeout=60)
+        if listed.returncode:
+            pytest.skip("nothing is installed anew: this is no git checkout, what belongs to it is not known")
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file():
+                (where / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, where / name)
+        return where
+
+    return copy
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import threading
 import tomllib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -149,17 +149,8 @@ def test_the_codes_of_the_bundled_zones_are_named() -> None:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the project as they are kept, and nothing that lies about here."""
-    where = tmp_path_factory.mktemp("readme") / "dnsbl"
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, timeout=SECONDS)
-    if listed.returncode:
-        pytest.skip("the README's commands are not run: this is no git checkout, what belongs to it is not known")
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (where / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, where / name)
-    return where
+def checkout(tmp_path_factory: pytest.TempPathFactory, copy_checkout: Callable[[Path], Path]) -> Path:
+    return copy_checkout(tmp_path_factory.mktemp("readme") / "dnsbl")
 
 
 def set_up() -> list[str]:

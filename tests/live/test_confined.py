@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from server import Server, configure, free_port, until
-from test_native_serve import counted, replies, settings, threads
+from server import Server, configure, until
+from test_native_serve import counted, opened_before, replies, settings, threads
 from test_serve import LAUNCHER
 from test_systemd import CONFINE, analyze, restrictions
 
@@ -30,17 +28,10 @@ def test_it_starts_answers_publishes_and_stops_as_the_unit_runs_it(tmp_path: Pat
         pytest.skip(f"the native path is {native.why}")
     config = settings(configure(tmp_path), "threads = 3")
     confined = [sys.executable, "-c", CONFINE + THEN, *restrictions(analyze)]
-    with (
-        closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp,
-        closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as tcp,
-    ):
-        udp.bind(("0.0.0.0", free_port()))
-        tcp.bind(udp.getsockname())
-        tcp.listen()
-        fds = (udp.fileno(), tcp.fileno())
+    with opened_before("0.0.0.0") as (fds, port):
         launcher = [*confined, sys.executable, "-c", LAUNCHER, f"{fds[0]},{fds[1]}"]
         server = Server(tmp_path, config=config, env=env, launcher=launcher, pass_fds=fds)
-        server.dns_port = udp.getsockname()[1]
+        server.dns_port = port
         with server:
             server.run("report", "46.0.0.9", "--category", "spam", launcher=confined)
             until(lambda: server.listed("46.0.0.9") == ["127.0.0.2"])

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import server as live
-from server import ROOT, SECONDS, Server, configure, environment, run
+from server import Server, configure, environment, run
 
 INSTALL_SECONDS = 240
 NO_INDEX = ("No matching distribution", "Could not find a version", "NewConnectionError")
@@ -20,17 +21,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(2 * INSTALL_SECONDS)]
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the project as they are kept: nothing that was built here."""
-    where = tmp_path_factory.mktemp("checkout")
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, timeout=SECONDS)
-    if listed.returncode:
-        pytest.skip("nothing is installed: this is no git checkout, what belongs to it is not known")
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (where / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, where / name)
-    return where
+def checkout(tmp_path_factory: pytest.TempPathFactory, copy_checkout: Callable[[Path], Path]) -> Path:
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")

@@ -239,20 +239,26 @@ def test_threads_share_an_address_and_nobody_else_does(tmp_path: Path, published
         assert server.codes(LISTED)
 
 
-@built
-def test_threads_share_a_socket_that_the_service_manager_opened(tmp_path: Path, published: Configured) -> None:
-    config = published("threads = 3")
+@contextmanager
+def opened_before(host: str) -> Iterator[tuple[tuple[int, int], int]]:
+    """The UDP and TCP socket that a service manager opens, as descriptors, and their port."""
     with (
         closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp,
         closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as tcp,
     ):
-        udp.bind(("127.0.0.1", free_port()))
+        udp.bind((host, free_port()))
         tcp.bind(udp.getsockname())
         tcp.listen()
-        launcher = [sys.executable, "-c", LAUNCHER, f"{udp.fileno()},{tcp.fileno()}"]
-        fds = (udp.fileno(), tcp.fileno())
+        yield (udp.fileno(), tcp.fileno()), udp.getsockname()[1]
+
+
+@built
+def test_threads_share_a_socket_that_the_service_manager_opened(tmp_path: Path, published: Configured) -> None:
+    config = published("threads = 3")
+    with opened_before("127.0.0.1") as (fds, port):
+        launcher = [sys.executable, "-c", LAUNCHER, f"{fds[0]},{fds[1]}"]
         server = Server(tmp_path, config=config, role="dns", env={}, launcher=launcher, pass_fds=fds)
-        server.dns_port = udp.getsockname()[1]
+        server.dns_port = port
         with server:
             until(lambda: threads(server) == 3)
             for _ in range(20):
