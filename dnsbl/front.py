@@ -20,6 +20,7 @@ import orjson
 
 from . import config, native, sdnotify
 from .config import DnsConfig, Settings
+from .config.server import MAX_THREADS
 from .dns.answer import Answerer
 from .dns.counters import Counters
 from .dns.native import Native
@@ -263,7 +264,7 @@ def native_of(answerer: Answerer, settings: DnsConfig) -> Native | None:
 
 def threads() -> int:
     """One for each processor that this process may use."""
-    return min(len(os.sched_getaffinity(0)), config.MAX_THREADS)
+    return min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 
 def back_command(path: Path | None, roles: Sequence[str]) -> list[str]:

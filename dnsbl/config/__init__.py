@@ -1,0 +1,29 @@
+"""Configuration: TOML files to frozen models. Every mistake of every file is reported at once.
+
+`dnsbl.toml` is one `Config` (server.py); each `zones/NAME.toml` is one `ZoneDef` (zone.py), each `feeds/NAME.toml` one
+`FeedDef` (feed.py); load.py reads them. Unknown keys are mistakes: a misspelt limit must not be a limit that does not
+hold.
+"""
+
+from .base import RESERVED, parse_listen
+from .feed import Columns, FeedDef
+from .load import Settings, load
+from .server import Config, DnsConfig, GuardConfig, RetentionConfig, TrapConfig
+from .zone import CodeDef, ZoneDef, template
+
+__all__ = [
+    "RESERVED",
+    "CodeDef",
+    "Columns",
+    "Config",
+    "DnsConfig",
+    "FeedDef",
+    "GuardConfig",
+    "RetentionConfig",
+    "Settings",
+    "TrapConfig",
+    "ZoneDef",
+    "load",
+    "parse_listen",
+    "template",
+]

@@ -1,0 +1,161 @@
+"""`zones/NAME.toml`: a DNS origin with a policy."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ..model import CATEGORIES
+from .base import DnsTtl, Model, Name, Network, Seconds, Share
+
+__all__ = ["CodeDef", "ZoneDef", "template"]
+
+SubLabel = re.compile(
+    r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}"
+)  # RFC 5782 section 2.3: two characters, a non-digit among them
+
+
+def template(text: str) -> list[str]:
+    """A text cut where the subject goes: `$`. `$$` is a dollar. Joined by a subject, it is what is said of it."""
+    pieces = [""]
+    for number, part in enumerate(text.split("$$")):
+        first, *rest = part.split("$")
+        pieces[-1] += ("$" if number else "") + first
+        pieces += rest
+    return pieces
+
+
+class CodeDef(Model):
+    """One return code of a zone: which categories give it, what it says, and its sublist if it has one."""
+
+    code: str
+    categories: list[str] = Field(min_length=1)
+    text: str = Field(default="", max_length=1000)
+    sublist: str = ""
+
+    @field_validator("code")
+    @classmethod
+    def loopback(cls, code: str) -> str:
+        address = ipaddress.IPv4Address(code)
+        if address not in ipaddress.IPv4Network("127.0.0.0/8"):  # RFC 5782 section 2.1
+            raise ValueError(f"a return code is in 127.0.0.0/8, not {code}")
+        if code == "127.0.0.1" or code.startswith("127.255.255."):
+            raise ValueError(f"{code} is no listing: 127.0.0.1 is never listed, 127.255.255.x are errors")
+        return code
+
+    @field_validator("categories")
+    @classmethod
+    def known(cls, categories: list[str]) -> list[str]:
+        unknown = [c for c in categories if c not in CATEGORIES]
+        if unknown:
+            raise ValueError(f"unknown category {', '.join(unknown)}; known: {', '.join(CATEGORIES)}")
+        return categories
+
+    @field_validator("sublist")
+    @classmethod
+    def label(cls, sublist: str) -> str:
+        if sublist and not SubLabel.fullmatch(sublist):
+            raise ValueError(f"sublist {sublist!r}: two or more of a-z 0-9 -, with a non-digit (RFC 5782 section 2.3)")
+        return sublist
+
+
+class Apex(Model):
+    """Records at the origin itself, beside SOA and NS: where a person finds the web page."""
+
+    a: list[ipaddress.IPv4Address] = []
+    aaaa: list[ipaddress.IPv6Address] = []
+    txt: list[str] = []
+
+
+class Soa(Model):
+    mname: Name | None = None  # default: the first NS
+    rname: Name = "hostmaster.dnsbl.test"
+    refresh: DnsTtl = 900
+    retry: DnsTtl = 300
+    expire: DnsTtl = 604_800
+    minimum: DnsTtl = 60  # how long clients remember that something is not listed (RFC 2308)
+    ttl: DnsTtl = 900
+
+
+class Policy(Model):
+    """When a subject is listed in this zone, and how evidence fades (design.md section 7)."""
+
+    list_at: float = Field(default=60, gt=0, le=100)
+    delist_at: float = Field(default=50, gt=0, le=100)
+    half_weight: float = Field(default=0.25, gt=0, le=1000)  # the weight at which a source says half of what it may
+    half_life: Seconds = 14 * 86_400
+    half_lives: dict[str, Seconds] = {}
+    code_weight: float = Field(default=0.125, gt=0, le=1)  # a category's code is answered down to this weight
+    exempt: bool = True  # false: a white list; the never-list and the allow-list do not apply
+
+    @model_validator(mode="after")
+    def lower(self) -> Policy:
+        if self.delist_at > self.list_at:
+            raise ValueError("delist_at is above list_at: what is listed would leave at once")
+        unknown = [c for c in self.half_lives if c not in CATEGORIES]
+        if unknown:
+            raise ValueError(f"half_lives: unknown category {', '.join(unknown)}")
+        if min([self.half_life, *self.half_lives.values()]) < 60:
+            raise ValueError("a half-life is a minute or more")
+        return self
+
+
+class Checks(Model):
+    """What stops a publish. The last good snapshot stays until an operator forces the build."""
+
+    max_drop: Share = 0.9  # share of the listings that may leave in one publish
+    max_cover: Share = 0.1  # share of the whole IPv4 space that may be listed
+
+
+class Removal(Model):
+    grace: Seconds = 7 * 86_400  # how long a removed subject stays off whatever feeds say
+
+
+class ZoneDef(Model):
+    """`zones/NAME.toml`: a DNS origin with a policy."""
+
+    name: str
+    origin: Name
+    kind: Literal["ip", "domain"]
+    about: str = ""
+    ns: list[Name] = Field(min_length=1)
+    ns_ttl: DnsTtl = 86_400
+    soa: Soa = Soa()
+    apex: Apex = Apex()
+    ttl: DnsTtl = 300
+    policy: Policy = Policy()
+    checks: Checks = Checks()
+    removal: Removal = Removal()
+    transfer: list[Network] | None = None
+    codes: list[CodeDef] = Field(min_length=1, max_length=60)
+
+    @field_validator("origin")
+    @classmethod
+    def lower(cls, origin: str) -> str:
+        return origin.lower()
+
+    @model_validator(mode="after")
+    def consistent(self) -> ZoneDef:
+        codes = [c.code for c in self.codes]
+        twice = {c for c in codes if codes.count(c) > 1}
+        if twice:
+            raise ValueError(f"code given twice: {', '.join(sorted(twice))}")
+        categories = [c for code in self.codes for c in code.categories]
+        shared = {c for c in categories if categories.count(c) > 1}
+        if shared:
+            raise ValueError(f"category under two codes: {', '.join(sorted(shared))}")
+        if self.kind == "domain" and any(c.sublist for c in self.codes):
+            raise ValueError("a domain zone has no sublists: their labels could be names; use the codes")
+        return self
+
+    @property
+    def mname(self) -> str:
+        return self.soa.mname or self.ns[0]
+
+    @property
+    def categories(self) -> dict[str, str]:
+        """category -> return code."""
+        return {category: code.code for code in self.codes for category in code.categories}
