@@ -1,7 +1,8 @@
 """The store: what was claimed (reports, feed entries, exemptions, removals) and what follows from it.
 
 Primary, never made again:   source reporter category report entry exemption (removals are exemptions with an end)
-                             listing_change key feed idempotency audit meta
+                             listing_change key key_day feed idempotency audit meta hold overturned attempt spread
+                             purge purged_report purged_entry sample sample_subject
 Derived, `store rebuild`:    evidence (reports folded), listing (evidence decided; `since` is kept)
 Queue:                       touched (subjects whose listings may have changed)
 
@@ -9,21 +10,30 @@ Queue:                       touched (subjects whose listings may have changed)
 A crash at any moment leaves the last committed transaction: what was acknowledged is there.
 """
 
-from .contract import Change, Decision, Entry, Evidence, Exemption, FeedState, Key, ListingRow, Source, Store, Taken
+from .contract import (
+    Attempt,
+    Change,
+    Decision,
+    Entry,
+    Evidence,
+    Exemption,
+    FeedState,
+    Hold,
+    Key,
+    KeyDay,
+    KeyLimits,
+    ListingRow,
+    Overturned,
+    Purge,
+    Sample,
+    Source,
+    Store,
+    Taken,
+)  # fmt: skip
 from .sqlite import SqliteStore, open_store
 
 __all__ = [
-    "Change",
-    "Decision",
-    "Entry",
-    "Evidence",
-    "Exemption",
-    "FeedState",
-    "Key",
-    "ListingRow",
-    "Source",
-    "SqliteStore",
-    "Store",
-    "Taken",
+    "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key", "KeyDay",
+    "KeyLimits", "ListingRow", "Overturned", "Purge", "Sample", "Source", "SqliteStore", "Store", "Taken",
     "open_store",
-]
+]  # fmt: skip

@@ -44,6 +44,7 @@ class Base:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.write_lock = threading.RLock()
+        self.changing = 0  # the thread whose transaction is open
         self.local = threading.local()
         self.readers: list[Connection] = []
         self.made = not path.exists()  # by this opening
@@ -112,6 +113,7 @@ class Base:
                 yield self.writer
                 return
             self.writer.execute("BEGIN IMMEDIATE")
+            self.changing = threading.get_ident()
             try:
                 yield self.writer
                 self.writer.execute("COMMIT")
@@ -119,6 +121,8 @@ class Base:
                 if busy(self.writer):  # a full disk has already rolled back
                     self.writer.execute("ROLLBACK")
                 raise
+            finally:
+                self.changing = 0
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Do some reading at one moment of the store."""
@@ -131,9 +135,10 @@ class Base:
                 reader.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
-        """The rows of one query, read beside any change."""
+        """The rows of one query, read beside any change; within a change of this thread, with what it wrote."""
         with self.said():
-            return self.reader.execute(sql, values).fetchall()
+            connection = self.writer if self.changing == threading.get_ident() else self.reader
+            return connection.execute(sql, values).fetchall()
 
     @property
     def tables(self) -> Database:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
+from typing import Any
 
 from ..errors import StoreError
 from ..model import OTHER, Report
@@ -21,6 +22,7 @@ MAX_HITS = 1000  # a list's count beyond this says no more
 MAX_REPORTERS = 1000  # names a source; its further ones count as one, so that nobody can make a subject weigh tons
 MORE = "(more)"
 REPORTS_AT_ONCE = 250_000  # rows of one transaction's temporary table
+SUBJECTS_AT_ONCE = 25_000
 
 # Reports that are new, into evidence: the same statement folds one report and a quarter million.
 FOLD = f"""
@@ -55,28 +57,47 @@ class ClaimsPart(Base):
             if before is not None and OWNERS.get(before[2], before[2]) != OWNERS.get(kind, kind):
                 raise StoreError(f"{name!r} is the name of another source ({before[2]}); choose another name")
             connection.execute(
-                "INSERT INTO source (name, kind, trust, family, redistribute) VALUES (?, ?, ?, ?, ?) "
+                "INSERT INTO source (name, kind, trust, family, redistribute, granted) VALUES (?, ?, ?, ?, ?, ?) "
                 + (
                     "ON CONFLICT (name) DO NOTHING"
                     if keep
                     else "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, trust = excluded.trust, "
-                    "family = excluded.family, redistribute = excluded.redistribute"
+                    "family = excluded.family, redistribute = excluded.redistribute, granted = excluded.granted"
                 ),
-                (name, kind, trust, family or name, redistribute),
+                (name, kind, trust, family or name, redistribute, trust),
             )
             row = connection.execute(f"{SOURCES} WHERE name = ?", (name,)).fetchone()
             if (
                 before is not None and before[3:5] != row[3:5]
             ):  # another trust or family: what it claims weighs otherwise
-                for table in ("evidence", "entry"):
-                    connection.execute(
-                        f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table} WHERE source = ?",
-                        (row[0],),
-                    )
+                touch_source(connection, row[0])
         return source_of(row)
 
     def sources(self) -> dict[int, Source]:
         return {row[0]: source_of(row) for row in self.rows(SOURCES)}
+
+    def set_source(self, source: int, **changes: Any) -> Source:
+        row = {name: " ".join(value) if name == "zones" else value for name, value in changes.items()}
+        with self.transaction() as connection:
+            self.tables.table("source").update(source, row)
+            if not WEIGHTLESS.issuperset(changes):
+                touch_source(connection, source)
+            found = connection.execute(f"{SOURCES} WHERE id = ?", (source,)).fetchone()
+        return source_of(found)
+
+    def touch_source(self, source: int) -> None:
+        with self.transaction() as connection:
+            touch_source(connection, source)
+
+    def subjects_of(self, source: int) -> Iterator[list[bytes]]:
+        with self.said():
+            cursor = self.reader.execute(
+                "SELECT subject FROM evidence WHERE source = ? UNION SELECT subject FROM entry WHERE source = ? "
+                "ORDER BY subject",
+                (source, source),
+            )
+            while rows := cursor.fetchmany(SUBJECTS_AT_ONCE):
+                yield [subject for (subject,) in rows]
 
     def categories(self) -> dict[int, str]:
         return self.category_names
@@ -177,12 +198,25 @@ class ClaimsPart(Base):
         return self.read(lambda connection: evidence_rows(connection, subjects))
 
 
-SOURCES = "SELECT id, name, kind, trust, family, redistribute FROM source"
+SOURCE_FIELDS = "id, name, kind, trust, family, redistribute, granted, simulated, daily, half_weight, zones, network"
+SOURCES = f"SELECT {SOURCE_FIELDS} FROM source"
+WEIGHTLESS = frozenset(("redistribute", "granted", "daily"))  # fields that change no score
 TOUCH = "INSERT OR IGNORE INTO touched VALUES (?)"
 
 
-def source_of(row: Sequence) -> Source:  # type: ignore[type-arg]
-    return Source(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+def source_of(row: tuple[Any, ...]) -> Source:
+    number, name, kind, trust, family, redistribute, granted, simulated, daily, half_weight, zones, network = row
+    return Source(
+        number, name, kind, trust, family, bool(redistribute), granted, bool(simulated), daily, half_weight,
+        tuple(zones.split()), network,
+    )  # fmt: skip
+
+
+def touch_source(connection: sqlite3.Connection, source: int) -> None:
+    for table in ("evidence", "entry"):
+        connection.execute(
+            f"INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM {table} WHERE source = ?", (source,)
+        )
 
 
 class Reporters(dict[str, int]):

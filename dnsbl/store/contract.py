@@ -13,147 +13,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..model import Report
+from .rows import (
+    Attempt,
+    Change,
+    Decision,
+    Entry,
+    Evidence,
+    Exemption,
+    FeedState,
+    Hold,
+    Key,
+    KeyDay,
+    KeyLimits,
+    ListingRow,
+    Overturned,
+    Purge,
+    Row,
+    Sample,
+    Source,
+    Taken,
+)  # fmt: skip
 
 __all__ = [
-    "Change",
-    "Decision",
-    "Entry",
-    "Evidence",
-    "Exemption",
-    "FeedState",
-    "Key",
-    "ListingRow",
-    "Source",
-    "Store",
-    "Taken",
-]
-
-
-@dataclass(slots=True, frozen=True)
-class Source:
-    """Who claims. `kind`: feed, import, partner, operator, trap."""
-
-    id: int
-    name: str
-    kind: str
-    trust: float  # 0..1
-    family: str  # sources of one family count once
-    redistribute: bool
-
-
-class Taken(NamedTuple):
-    """Reports taken, and those that said what an earlier report had said."""
-
-    taken: int
-    repeated: int
-
-
-class Entry(NamedTuple):
-    """Changes that a list's new version made: subjects that appeared, left, or changed their hits."""
-
-    appeared: int
-    left: int
-    changed: int
-    total: int
-
-
-class Evidence(NamedTuple):
-    """Claims of one source on one subject in one category by one reporter, folded; or a list's entry.
-
-    `last_seen` is the moment from which the weight decays: the reporter's last report, or when the list
-    dropped the entry. `held`: a list carries it now, and nothing decays.
-    """
-
-    place: int  # of the subject among those asked for
-    source: int
-    category: int  # a number of `categories()`
-    reporter: int  # 0: the list itself
-    hits: int
-    first_seen: int
-    last_seen: int
-    held: int
-
-
-Row = tuple[int, int, int, int, int, int, int, int]  # the fields of Evidence
-
-
-class ListingRow(NamedTuple):
-    subject: bytes
-    codes: str  # "127.0.0.2 127.0.0.4"
-    since: int
-    until: int | None  # when it will leave if nothing more is reported; None: a list holds it
-    due: int | None  # when it next changes by itself: a code or the whole
-
-
-@dataclass(slots=True)
-class Decision:
-    """What a zone's listings become: rows to write, subjects that leave, and the journal of both: a subject whose
-    codes changed with its new ones, "" for none. A mere new `until` is no change to those who ask."""
-
-    written: list[tuple[bytes, str, int, int | None, int | None]] = field(default_factory=list)  # as `ListingRow`
-    left: list[bytes] = field(default_factory=list)
-    journal: list[tuple[bytes, str]] = field(default_factory=list)
-
-
-class Change(NamedTuple):
-    """One line of the audit trail of listings: from `at` on, these codes; no codes: it left."""
-
-    seq: int
-    at: int
-    zone: str
-    subject: bytes
-    codes: str
-
-
-@dataclass(slots=True, frozen=True)
-class Exemption:
-    """A subject that may not be listed. `origin`: operator, removal, or the name of the list it is from."""
-
-    subject: bytes
-    reason: str
-    origin: str
-    zone: str = ""  # "" is every zone
-    since: int = 0
-    until: int | None = None
-    id: int = 0
-
-
-@dataclass(slots=True, frozen=True)
-class Key:
-    """An API key; the secret itself is never stored."""
-
-    id: int
-    name: str
-    source: int
-    scopes: list[str]
-    created: int
-    expires: int | None
-    last_used: int | None
-    revoked: int | None
-
-
-@dataclass(slots=True)
-class FeedState:
-    """What is remembered of a feed or an imported list between pulls."""
-
-    name: str
-    state: str = "new"  # new, ok, unchanged, failed, quarantined
-    reason: str = ""
-    etag: str = ""
-    last_modified: str = ""
-    digest: str = ""  # of the content last applied
-    entries: int | None = None  # of the content last applied
-    checked_at: int | None = None
-    good_at: int | None = None
-    changed_at: int | None = None
-    failures: int = 0  # in a row
-    rejected: int = 0
-    unmapped: dict[str, int] = field(default_factory=dict)
+    "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key", "KeyDay",
+    "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
+]  # fmt: skip
 
 
 class Store(Protocol):
@@ -172,6 +60,15 @@ class Store(Protocol):
         ...
 
     def sources(self) -> dict[int, Source]: ...
+    def set_source(self, source: int, **changes: Any) -> Source:
+        """Change some fields of a source (names of `Source`); where its claims weigh otherwise, their subjects are
+        touched."""
+        ...
+
+    def subjects_of(self, source: int) -> Iterator[list[bytes]]:
+        """Every subject that a source has evidence or entries on, ascending, in chunks."""
+        ...
+
     def categories(self) -> dict[int, str]: ...
 
     def take_reports(self, source: int, reports: Iterable[Report], idempotency: tuple[str, str] | None = None) -> Taken:
@@ -213,6 +110,63 @@ class Store(Protocol):
     def unmapped_words(self) -> dict[str, dict[str, int]]: ...
     def forget_entries(self, source: int, before: int) -> int: ...
 
+    # guards
+    def spread(self, source: int, day: int, zone: str) -> dict[str, int]:
+        """How many listings a source newly made that day in each place of a zone; "" is all of them."""
+        ...
+
+    def add_spread(self, source: int, day: int, zone: str, places: Mapping[str, int]) -> None: ...
+    def listed_since(self, source: int, day: int) -> int:
+        """Listings that a source newly made since that day, in all zones."""
+        ...
+
+    def holds(self) -> list[Hold]: ...
+    def put_hold(self, hold: Hold) -> int:
+        """Write a hold, by its source, zone and place; its number."""
+        ...
+
+    def touch_source(self, source: int) -> None:
+        """Touch everything that a source has evidence or entries on."""
+        ...
+
+    def overturn(self, sources: Iterable[int], subject: bytes, at: int, why: str) -> None:
+        """Note that what these sources claimed of a subject was wrong."""
+        ...
+
+    def overturned(self, source: int, since: int) -> list[Overturned]: ...
+    def add_attempts(self, source: int, attempts: Mapping[bytes, str], at: int) -> None:
+        """Count claims about what may not be listed. A source has a bounded number of them; the oldest go."""
+        ...
+
+    def attempts(self, limit: int) -> list[Attempt]: ...
+
+    # purges, samples, and what is forgotten
+    def purge(self, source: int, reason: str, at: int, since: int | None = None, until: int | None = None) -> Purge:
+        """Take away what a source claimed: all of it, or its reports of since <= time < until."""
+        ...
+
+    def undo_purge(self, purge: int, at: int) -> Purge:
+        """Put it back, exactly; what came in since then stays. Raises StoreError where it is not there any more."""
+        ...
+
+    def purges(self) -> list[Purge]: ...
+    def add_sample(self, source: int, kind: str, facts: Mapping[str, Any], subjects: Iterable[bytes], at: int) -> int:
+        """Keep evidence; of a subject that has enough of it already, no more is kept. Its number; 0: not kept."""
+        ...
+
+    def set_sample(self, sample: int, facts: Mapping[str, Any]) -> None: ...
+    def samples(self, subjects: Sequence[bytes], limit: int) -> list[Sample]:
+        """The newest evidence on any of these subjects."""
+        ...
+
+    def forget_reports(self, before: int) -> int:
+        """Forget reports that are older, and what they are in evidence; the number of them."""
+        ...
+
+    def forget_kept(self, kind: str, before: int) -> int:
+        """Forget what is kept of a kind and older: `samples`, `purges`, `journal`, `audit`, `guards`."""
+        ...
+
     # exemptions
     def exemptions(self) -> list[Exemption]: ...
     def exemptions_version(self) -> int:
@@ -250,12 +204,24 @@ class Store(Protocol):
     def feed_states(self) -> dict[str, FeedState]: ...
     def put_feed_state(self, state: FeedState) -> None: ...
     def add_key(
-        self, name: str, digest: bytes, source: int, scopes: list[str], created: int, expires: int | None
+        self,
+        name: str,
+        digest: bytes,
+        source: int,
+        scopes: list[str],
+        created: int,
+        expires: int | None,
+        limits: KeyLimits | None = None,
     ) -> Key: ...
     def key_by_digest(self, digest: bytes) -> Key | None: ...
     def all_keys(self) -> list[Key]: ...
     def revoke_key(self, name: str, at: int) -> int: ...
     def key_used(self, key: int, at: int) -> None: ...
+    def count_key(self, key: int, use: KeyDay) -> None:
+        """Add to a key's use of a day."""
+        ...
+
+    def key_days(self, key: int, since: int) -> list[KeyDay]: ...
     def audit(self, at: int, who: str, what: str, subject: str, why: str) -> None: ...
     def audit_rows(self, limit: int = 100) -> list[dict[str, Any]]: ...
     def counts(self) -> dict[str, int]: ...

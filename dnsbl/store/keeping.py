@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .base import Base, Connection
-from .contract import FeedState, Key
+from .contract import FeedState, Key, KeyDay, KeyLimits
 from .schema import LISTED_SQL
 
 __all__ = ["KeepingPart"]
@@ -68,7 +68,14 @@ class KeepingPart(Base):
     # keys
 
     def add_key(
-        self, name: str, digest: bytes, source: int, scopes: list[str], created: int, expires: int | None
+        self,
+        name: str,
+        digest: bytes,
+        source: int,
+        scopes: list[str],
+        created: int,
+        expires: int | None,
+        limits: KeyLimits | None = None,
     ) -> Key:
         if any(key.name == name and key.revoked is None for key in self.all_keys()):
             raise StoreError(f"a key named {name!r} exists: revoke it first, or choose another name")
@@ -81,6 +88,7 @@ class KeepingPart(Base):
                     "scopes": json.dumps(scopes),
                     "created": created,
                     "expires": expires,
+                    "limits": json.dumps(asdict(limits or KeyLimits())),
                 },
                 pk="id",
             )
@@ -104,6 +112,23 @@ class KeepingPart(Base):
     def key_used(self, key: int, at: int) -> None:
         with self.transaction() as connection:
             connection.execute("UPDATE key SET last_used = ? WHERE id = ?", (at, key))
+
+    def count_key(self, key: int, use: KeyDay) -> None:
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO key_day (key, day, posts, taken, repeated, rejected) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (key, day) DO UPDATE SET posts = posts + excluded.posts, taken = taken + excluded.taken, "
+                "repeated = repeated + excluded.repeated, rejected = rejected + excluded.rejected",
+                (key, use.day, use.posts, use.taken, use.repeated, use.rejected),
+            )
+
+    def key_days(self, key: int, since: int) -> list[KeyDay]:
+        rows = self.rows(
+            "SELECT day, posts, taken, repeated, rejected FROM key_day WHERE key = ? AND day >= ? ORDER BY day",
+            key,
+            since,
+        )
+        return [KeyDay(*row) for row in rows]
 
     # audit
 
@@ -170,8 +195,12 @@ def copy_pages(reader: Connection, copy: sqlite3.Connection) -> None:
     reader.backup(copy, pages=BACKUP_PAGES)
 
 
-KEYS = "SELECT id, name, source, scopes, created, expires, last_used, revoked FROM key"
+KEYS = "SELECT id, name, source, scopes, created, expires, last_used, revoked, limits FROM key"
 
 
-def key_of(row: tuple) -> Key:  # type: ignore[type-arg]
-    return Key(row[0], row[1], row[2], json.loads(row[3]), *row[4:])
+def key_of(row: tuple[Any, ...]) -> Key:
+    number, name, source, scopes, created, expires, last_used, revoked, said = row
+    limits: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(said).items()
+    }
+    return Key(number, name, source, json.loads(scopes), created, expires, last_used, revoked, KeyLimits(**limits))

@@ -91,7 +91,73 @@ CREATE TABLE audit (
 );
 """
 
-MIGRATIONS: list[tuple[str, str]] = [("first tables", FIRST)]
+SECOND = """
+-- Partners and traps. `trust` is what a source is believed now, never more than an operator `granted`.
+ALTER TABLE source ADD COLUMN granted REAL NOT NULL DEFAULT 0;
+UPDATE source SET granted = trust;
+ALTER TABLE source ADD COLUMN simulated INTEGER NOT NULL DEFAULT 0; -- 1: scored and shown, lists nothing
+ALTER TABLE source ADD COLUMN daily INTEGER; -- listings a day; NULL: as the configuration says
+ALTER TABLE source ADD COLUMN half_weight REAL; -- NULL: as the zone's policy says
+ALTER TABLE source ADD COLUMN zones TEXT NOT NULL DEFAULT ''; -- names with blanks between; '': it counts in all
+ALTER TABLE source ADD COLUMN network TEXT NOT NULL DEFAULT ''; -- partners of one network are one family
+ALTER TABLE key ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE key_day (
+    key INTEGER NOT NULL, day INTEGER NOT NULL, posts INTEGER NOT NULL, taken INTEGER NOT NULL,
+    repeated INTEGER NOT NULL, rejected INTEGER NOT NULL,
+    PRIMARY KEY (key, day)
+) WITHOUT ROWID;
+
+-- Guards: what each source newly listed, by day and place; places that wait for a person; claims that were wrong.
+CREATE TABLE spread (
+    source INTEGER NOT NULL, day INTEGER NOT NULL, zone TEXT NOT NULL, place TEXT NOT NULL, listings INTEGER NOT NULL,
+    PRIMARY KEY (source, day, zone, place)
+) WITHOUT ROWID;
+CREATE TABLE hold (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL, zone TEXT NOT NULL, place TEXT NOT NULL, at INTEGER NOT NULL,
+    listings INTEGER NOT NULL, share REAL, why TEXT NOT NULL, state TEXT NOT NULL, until INTEGER,
+    decided INTEGER, note TEXT NOT NULL DEFAULT '',
+    UNIQUE (source, zone, place)
+);
+CREATE TABLE overturned (
+    source INTEGER NOT NULL, subject BLOB NOT NULL, at INTEGER NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (source, subject)
+) WITHOUT ROWID;
+CREATE TABLE attempt (
+    source INTEGER NOT NULL, subject BLOB NOT NULL, why TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (source, subject)
+) WITHOUT ROWID;
+
+-- What a purge took away, to be put back.
+CREATE TABLE purge (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL, at INTEGER NOT NULL, since INTEGER, until INTEGER,
+    reason TEXT NOT NULL, reports INTEGER NOT NULL, entries INTEGER NOT NULL, simulated INTEGER NOT NULL,
+    undone INTEGER
+);
+CREATE TABLE purged_report (
+    purge INTEGER NOT NULL, subject BLOB NOT NULL, source INTEGER NOT NULL, category INTEGER NOT NULL,
+    reporter INTEGER NOT NULL, at INTEGER NOT NULL, word TEXT NOT NULL,
+    PRIMARY KEY (purge, subject, source, category, reporter, at, word)
+) WITHOUT ROWID;
+CREATE TABLE purged_entry (
+    purge INTEGER NOT NULL, subject BLOB NOT NULL, source INTEGER NOT NULL, category INTEGER NOT NULL,
+    hits INTEGER NOT NULL, since INTEGER NOT NULL, gone INTEGER,
+    PRIMARY KEY (purge, subject, source)
+) WITHOUT ROWID;
+
+-- Munged evidence of mails and complaints, and what it is about.
+CREATE TABLE sample (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, source INTEGER NOT NULL, kind TEXT NOT NULL, facts TEXT NOT NULL
+);
+CREATE INDEX sample_at ON sample (at);
+CREATE TABLE sample_subject (
+    subject BLOB NOT NULL, sample INTEGER NOT NULL,
+    PRIMARY KEY (subject, sample)
+) WITHOUT ROWID;
+CREATE INDEX sample_subject_by_sample ON sample_subject (sample);
+"""
+
+MIGRATIONS: list[tuple[str, str]] = [("first tables", FIRST), ("traps, partners and guards", SECOND)]
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -13,12 +13,14 @@ from ..config import Config
 from ..errors import StoreError
 from .claims import ClaimsPart
 from .exempting import ExemptingPart
+from .forgetting import ForgettingPart
+from .guarding import GuardingPart
 from .keeping import KeepingPart
 
 __all__ = ["SqliteStore", "open_store"]
 
 
-class SqliteStore(ClaimsPart, ExemptingPart, KeepingPart):
+class SqliteStore(ClaimsPart, ExemptingPart, GuardingPart, ForgettingPart, KeepingPart):
     """`dnsbl.store.contract.Store` in one SQLite file."""
 
 
