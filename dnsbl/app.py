@@ -9,32 +9,37 @@ several processes: the store takes one writer at a time, and a zone one publishe
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
-from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from . import clock, documents
-from .config import RESERVED, FeedDef, Settings, ZoneDef
+from .config import FeedDef, Settings, ZoneDef
+from .config.base import Network
+from .desk import Desk
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
 from .files import replacing
+from .geo import Networks
+from .hashing import parse_query
+from .importing import Importer
 from .intake import feeds as pulling
 from .intake import partners
+from .intake.complained import take_complaints
 from .intake.gate import Gate
-from .intake.health import Limits
-from .intake.lists import ListTerms, apply
-from .intake.reports import Intake, counted, looks_like_reports, open_stream, read_reports
+from .keyed import Keyed
 from .model import Report
+from .protected import ORIGIN, REASON, protected
 from .reputation.explain import explain
+from .reputation.guard import Guard
 from .reputation.sweep import ExemptionCache, sweep
 from .special import refused
-from .store import Exemption, FeedState, Source, SqliteStore, open_store
-from .subjects import kind, listing_key, parse, text
+from .store import Exemption, FeedState, KeyLimits, SqliteStore, open_store
+from .subjects import kind, listing_key, text
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
 from .zones.served import ServedZone, read_pointer, zone_directory
@@ -43,36 +48,17 @@ __all__ = ["App", "Progress"]
 
 log = logging.getLogger("dnsbl")
 
-MAX_LIST = 512 * 2**20  # bytes of an imported list, unpacked
-IMPORT_TRUST = 0.9
 IDEMPOTENCY_LIFETIME = 7 * clock.DAY  # a retry comes sooner
 IMPORT_LIFETIME = 90 * clock.DAY  # as a feed's, where nothing else is said
 OPERATOR = "operator"
 OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
-REPORTS_AT_ONCE = 250_000
 CLOCK_SLACK = 300  # seconds that a clock may be put back without anything having been decided wrongly
-HEAD = 64 * 1024
+NO_LIMITS = KeyLimits()
 Progress = Callable[..., None]  # (what is being done, how much of it more, of how much in all where that is known)
 
 
 def quiet(_what: str, _more: int, _total: int | None = None) -> None:
     """No progress is shown."""
-
-
-def reading(file: IO[bytes], progress: Progress) -> Callable[[], None]:
-    """Reports how far a file has been read, in bytes; nothing for a pipe, which has no end to be far from."""
-    try:
-        size, before = os.fstat(file.fileno()).st_size, file.tell()
-    except (OSError, ValueError):
-        return lambda: None
-
-    def more() -> None:
-        nonlocal before
-        here = file.tell()
-        progress("reading", here - before, size)
-        before = here
-
-    return more
 
 
 class App:
@@ -90,7 +76,10 @@ class App:
     def open(self) -> App:
         self.store: SqliteStore = open_store(self.settings.config)
         self.exemptions = ExemptionCache(self.store)
+        self.guard = Guard(self.settings.config.guard, self.networks)
+        self.desk = Desk(self.store, lambda: dict(self.zones), self.exemptions)
         self.publishers = self.make_publishers()
+        self.protect()
         return self
 
     def close(self) -> None:
@@ -114,6 +103,21 @@ class App:
     def data_dir(self) -> Path:
         return self.settings.config.data_dir
 
+    @cached_property
+    def keyed(self) -> Keyed:
+        """Made when first needed: a verb that only looks makes no key."""
+        return Keyed(self.data_dir)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """What is known of networks and countries; the tables are read when first asked."""
+        directory = self.settings.config.geo.directory
+        return Networks.load(directory) if directory else Networks.none()
+
+    @property
+    def proxies(self) -> Sequence[Network]:
+        return self.settings.config.web.proxies
+
     def make_publishers(self) -> dict[str, Publisher]:
         return {name: Publisher(self.store, zone, self.data_dir) for name, zone in self.zones.items()}
 
@@ -123,6 +127,17 @@ class App:
             self.settings = settings.model_copy(update={"config": self.settings.config})
             self.publishers = self.make_publishers()
         self.reconcile()
+
+    def protect(self) -> None:
+        """The exemptions that come with the program, as this program has them."""
+        builtin = protected()
+        if self.store.meta("protected") == builtin.digest:
+            return
+        now = clock.now()
+        with self.store.transaction():
+            self.store.replace_exemptions(ORIGIN, builtin.networks, REASON, now)
+            self.store.replace_exemptions(ORIGIN, builtin.names, REASON, now, exact=True)
+            self.store.set_meta("protected", builtin.digest)
 
     # settling
 
@@ -160,7 +175,7 @@ class App:
                 log.warning("the clock was ahead and went back: everything is decided anew")
                 self.store.touch_all()
             self.settled_at = now
-            sweep(self.store, self.zones, self.exemptions, now, lambda more: progress("deciding", more))
+            sweep(self.store, self.zones, self.exemptions, now, lambda more: progress("deciding", more), self.guard)
             exempt = self.exemptions.get(now)
             for name, publisher in self.publishers.items():
                 if only and name not in only:
@@ -221,67 +236,25 @@ class App:
         words: Mapping[str, str],
         accept: bool = False,
         progress: Progress = quiet,
+        path: Path | None = None,
     ) -> dict[str, Any]:
-        """A list or a file of reports, taken and settled. Raises IntakeError, Quarantined, StoreError."""
+        """A file into a source of its own, and settled. Raises IntakeError, Quarantined, StoreError."""
         self.reconcile()
-        stream = open_stream(file)
-        head = stream.peek(HEAD)[:HEAD]
-        reports = format == "reports" or (format is None and looks_like_reports(head))
-        if name in RESERVED:
-            raise IntakeError(f"--source {name}: this name has a meaning of its own; choose another")
-
-        def source() -> Source:  # made when there is something to take: a refused file changes nothing
-            usual = IMPORT_TRUST if trust is None else trust
-            return self.store.source(name, "import", trust=usual, keep=trust is None)
-
-        if reports:
-            result = self.import_reports(stream, source(), category, words, reading(file, progress))
-        else:
-            result = self.import_list(stream, name, source, format, category, words, accept)
+        importer = Importer(self.store, self.gate, self.keyed.token, self.settings.config.trap)
+        where = path or Path(str(getattr(file, "name", "-")))
+        try:
+            result = importer.take(where, file, name, format, category, trust, words, accept, progress)
+        except IntakeError:
+            self.settle()  # of what broke off, the part before that was taken
+            raise
         self.settle(progress)
         self.need_published()
         return result
 
-    def import_reports(
-        self, stream: BufferedReader, source: Source, category: str, words: Mapping[str, str], each: Callable[[], None]
-    ) -> dict[str, Any]:
-        intake = Intake()
-        batch: list[Report] = []
-
-        def flush() -> None:
-            taken = self.store.take_reports(source.id, batch)
-            intake.taken += taken.taken
-            intake.repeated += taken.repeated
-            batch.clear()
-
-        try:
-            for report in counted(read_reports(stream, self.gate(words, category), intake), each):
-                batch.append(report)
-                if len(batch) >= REPORTS_AT_ONCE:
-                    flush()
-        except IntakeError as error:
-            flush()
-            self.settle()
-            raise IntakeError(f"{error}; {intake.taken:,} reports before that were taken") from error
-        flush()
-        return {"kind": "reports", **intake.as_json()}
-
-    def import_list(
-        self,
-        stream: IO[bytes],
-        name: str,
-        source: Callable[[], Source],
-        format: str | None,
-        category: str,
-        words: Mapping[str, str],
-        accept: bool,
-    ) -> dict[str, Any]:
-        data = read_all(stream)
-        state = self.store.feed_states().get(name) or FeedState(name)
-        limits = Limits().accepting() if accept else Limits()
-        terms = ListTerms(format or "", category, words, limits=limits, reason=name, always=accept)
-        outcome = apply(self.store, name, source, data, terms, state, clock.now())
-        return {"kind": "exemptions" if outcome.exempt else "list", **outcome.as_json()}
+    def complain(self, source: int, data: bytes, at: int) -> dict[str, Any]:
+        """Complaints from a partner, or by mail. Raises IntakeError where they are none; the caller settles."""
+        found = self.store.sources()[source]
+        return take_complaints(self.store, self.gate(), lambda: found, data, at).as_json()
 
     async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:
         """Pull one feed into the store. The caller settles."""
@@ -302,12 +275,24 @@ class App:
         return made
 
     def forget(self) -> None:
-        """Forget what lists dropped longer ago than their lifetime."""
+        """Forget what is older than it is kept: what lists dropped, answers, evidence, reports; and let mistakes grow
+        old."""
         now = clock.now()
+        keep = self.settings.config.retention
         for source in self.store.sources().values():
             feed = self.feeds.get(source.name)
             self.store.forget_entries(source.id, now - (feed.lifetime if feed else IMPORT_LIFETIME))
         self.store.forget_idempotency(now - IDEMPOTENCY_LIFETIME)
+        self.store.forget_reports(now - keep.reports)
+        for kind_, age in (
+            ("samples", keep.samples),
+            ("purges", keep.purged),
+            ("journal", keep.journal),
+            ("audit", keep.audit),
+            ("guards", keep.reports),
+        ):
+            self.store.forget_kept(kind_, now - age)
+        self.desk.judge(now)
 
     # exemptions
 
@@ -327,8 +312,9 @@ class App:
         self.settle_after()
         return count
 
-    def delist(self, subject: str, zone: str, reason: str) -> tuple[list[str], int]:
-        """Take a subject off: exempt for the zone's grace, and what was reported before does not count again."""
+    def delist(self, subject: str, zone: str, reason: str, wrong: bool = False) -> tuple[list[str], int]:
+        """Take a subject off: exempt for the zone's grace, and what was reported before does not count again. `wrong`:
+        it should never have been listed, which costs those who claimed it their trust."""
         key = listing_key(parsed(subject))
         named = [self.zone(zone)] if zone else [z for z in self.zones.values() if z.policy.exempt]
         zones = [z for z in named if z.kind == kind(key)]
@@ -340,6 +326,8 @@ class App:
         for each in zones:
             self.store.add_exemption(Exemption(key, reason, "removal", each.name, now, now + each.removal.grace))
         self.store.audit(now, OPERATOR, "delist", text(key), reason)
+        if wrong:
+            self.desk.overturn(key, reason)
         self.settle_after()
         return [each.name for each in zones], until
 
@@ -368,12 +356,13 @@ class App:
         key = parsed(subject)
         now = clock.now()
         exempt = self.exemptions.get(now)
-        views = explain(self.store, self.zones, exempt, key, now)
+        views = explain(self.store, self.zones, exempt, key, now, self.guard)
         return {
             "subject": text(key),
             "kind": kind(key),
             "zones": [documents.zone(view, key, self.dns_codes(view.zone.name, key)) for view in views],
             "exemptions": [documents.exemption(e) for e in exempt.why(key)],
+            "evidence": self.desk.evidence_of(key),
         }
 
     def dns_codes(self, zone: str, subject: bytes) -> list[str] | None:
@@ -438,17 +427,31 @@ class App:
 
     # keys
 
-    def create_key(self, name: str, trust: float, scopes: list[str], lifetime: int | None) -> dict[str, Any]:
+    def create_key(
+        self,
+        name: str,
+        trust: float,
+        scopes: list[str],
+        lifetime: int | None,
+        limits: KeyLimits = NO_LIMITS,
+        simulated: bool = True,
+        zones: Sequence[str] = (),
+        daily: int | None = None,
+    ) -> dict[str, Any]:
+        """A key for a partner, whose source is simulated at first unless said otherwise."""
         now = clock.now()
+        for zone in zones:
+            self.zone(zone)
+        expires = now + lifetime if lifetime is not None else None
         key, secret = partners.create_key(
-            self.store, name, trust, scopes, now, now + lifetime if lifetime is not None else None
+            self.store, name, trust, scopes, now, expires, limits, simulated, tuple(zones), daily
         )
         self.store.audit(now, OPERATOR, "key create", name, " ".join(scopes))
-        return {**documents.key(key, trust), "secret": secret}
+        return {**documents.key(key, self.store.sources()[key.source]), "secret": secret}
 
     def key_rows(self) -> list[dict[str, Any]]:
         sources = self.store.sources()
-        return [documents.key(key, sources[key.source].trust) for key in self.store.all_keys()]
+        return [documents.key(key, sources[key.source]) for key in self.store.all_keys()]
 
     def revoke_key(self, name: str) -> None:
         if not self.store.revoke_key(name, clock.now()):
@@ -473,16 +476,6 @@ class App:
 def parsed(subject: str) -> bytes:
     """The key of a subject. Raises SubjectError with the text in it."""
     try:
-        return parse(subject)
+        return parse_query(subject)
     except SubjectError as error:
         raise SubjectError(f"{subject[:100]!r}: {error}") from None
-
-
-def read_all(stream: IO[bytes]) -> bytes:
-    try:
-        data = stream.read(MAX_LIST + 1)
-    except IntakeError as error:
-        raise IntakeError(f"{error}; nothing was taken") from error
-    if len(data) > MAX_LIST:
-        raise IntakeError(f"larger than {MAX_LIST // 2**20} MiB; nothing was taken")
-    return data

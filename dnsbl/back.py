@@ -1,4 +1,4 @@
-"""The back process: web and jobs, and the loop that settles what they and others brought in."""
+"""The back process: web, jobs and traps, and the loop that settles what they and others brought in."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -19,6 +20,9 @@ from .errors import ConfigError, DnsblError, StartError
 from .intake.feeds import Pulled
 from .intake.schedule import Schedule
 from .web.app import WEB, make_app
+
+if TYPE_CHECKING:
+    from .intake.traps import Traps
 
 __all__ = ["Back"]
 
@@ -41,6 +45,7 @@ class Back:
         self.work = asyncio.Event()
         self.reconciled = False
         self.runner: web.AppRunner | None = None
+        self.traps: Traps | None = None
         self.schedule = Schedule(self.pull, app.store.feed_states)
         self.on_published: Callable[..., None] = lambda _: None
 
@@ -55,6 +60,8 @@ class Back:
             await self.start_web()
         try:
             await self.first_settle()
+            if "trap" in self.roles:
+                await self.start_traps()
             settling = loop.create_task(self.settle_loop())
             tasks.append(settling)
             if self.child:
@@ -69,6 +76,8 @@ class Back:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self.traps:
+                await self.traps.close()
             if self.runner:
                 await self.runner.cleanup()
 
@@ -86,6 +95,17 @@ class Back:
                 f"cannot listen on {self.app.settings.config.web.listen} (web): {os.strerror(error.errno or 0)}; "
                 "stop the other server, or choose another port in web.listen"
             ) from error
+
+    async def start_traps(self) -> None:
+        """Last of all: mail is taken once it can be kept. Without a declared address there is nothing to take."""
+        app = self.app
+        if not app.settings.config.trap.addresses:
+            return
+        from .intake.traps import Traps  # the libraries of mail, which a server without traps does without
+
+        traps = Traps(app.settings.config.trap, app.store, app.gate, app.keyed.token, app.complain, self.submitted)
+        await traps.start()
+        self.traps = traps
 
     async def stopped(self, settling: asyncio.Task[None]) -> None:
         """Until told to stop. A fault in settling is raised: to end and be started again beats a zone that stays."""

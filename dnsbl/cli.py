@@ -6,26 +6,24 @@ Exit codes: 0 done; 1 refused or failed, with one line on stderr saying what and
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from . import __version__, clock, config, native, screens
 from .errors import ConfigError, DnsblError, IntakeError, Quarantined
-from .model import CATEGORIES
+from .verbs import as_json, emit, need_category, opened, seconds, settings
+from .verbs_sources import key, review, source
 
 __all__ = ["main"]
 
-ROLES = ("dns", "web", "jobs")
+ROLES = ("dns", "web", "jobs", "trap")
 AT_ONCE = 4  # feeds fetched at the same time by hand
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 def main() -> None:
@@ -85,43 +83,9 @@ def cli(context: click.Context, path: Path | None) -> None:
     context.obj = path
 
 
-@contextlib.contextmanager
-def opened() -> Iterator[Any]:
-    """The application on this configuration's data directory."""
-    from .app import App  # here, so that `version` and `--help` come at once
-
-    logging.basicConfig(format="dnsbl: %(message)s", level=logging.WARNING)
-    with App(settings()) as app:
-        if app.store.made and sys.stderr.isatty():
-            where = app.data_dir.resolve()
-            click.echo(f"dnsbl: a new, empty store was made in {where}; -c names another configuration", err=True)
-        yield app
-
-
-def settings() -> config.Settings:
-    return config.load(click.get_current_context().obj)
-
-
-def emit(as_json: bool, value: Any, show: Callable[[Any], None]) -> None:
-    """Print for people or for scripts."""
-    if as_json:
-        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.flush()
-    else:
-        show(value)
-
-
-def need_category(word: str) -> None:
-    if word not in CATEGORIES:
-        raise click.UsageError(f"no category {word!r}; there are {', '.join(CATEGORIES)}")
-
-
-def seconds(period: str | None) -> int | None:
-    """The time of a `--for` option."""
-    try:
-        return None if period is None else clock.duration(period)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+cli.add_command(key)
+cli.add_command(source)
+cli.add_command(review)
 
 
 # serving
@@ -171,26 +135,27 @@ def report(subject: str, category: str, source: str, as_json: bool) -> None:
 @click.argument("subject")
 @click.option("--zone", default="", help="Only from this zone.")
 @click.option("--reason", required=True, help="Why; kept in the audit trail.")
+@click.option("--wrong", is_flag=True, help="It should never have been listed: who claimed it is believed less.")
 @as_json
-def delist(subject: str, zone: str, reason: str, as_json: bool) -> None:
+def delist(subject: str, zone: str, reason: str, wrong: bool, as_json: bool) -> None:
     """Take SUBJECT off: exempt for the zone's grace, earlier reports forgotten."""
     with opened() as app:
-        zones, until = app.delist(subject, zone, reason)
+        zones, until = app.delist(subject, zone, reason, wrong)
         value = {"subject": subject, "zones": zones, "until": clock.rfc3339(until)}
         emit(as_json, value, screens.show_delisted)
 
 
 @cli.command("import")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.option("--source", required=True, help="Whose list or reports these are.")
-@click.option("--format", "format", default=None, help="A list format of the README, or `reports`; else guessed.")
+@click.option("--format", "format", default=None, help="A format of the README; `mail` is never guessed, others are.")
 @click.option("--category", default="spam", show_default=True, help="What the subjects did, where lines do not say.")
 @click.option("--trust", type=click.FloatRange(0, 1), default=None, help="How far the source is believed (0.9).")
 @click.option("--map", "pairs", multiple=True, metavar="WORD=CATEGORY", help="What the source's own words mean.")
 @click.option("--accept", is_flag=True, help="Take a list though its size differs more than allowed.")
 @as_json
 def import_(
-    file: Any,
+    file: Path,
     source: str,
     format: str | None,
     category: str,
@@ -199,13 +164,18 @@ def import_(
     accept: bool,
     as_json: bool,
 ) -> None:
-    """Take FILE (or - for standard input): a list, which becomes the source's whole content, or reports."""
+    """Take FILE (or - for standard input): a list, which becomes the source's whole content, reports, complaints, or
+    with `--format mail` trapped mail in an mbox or maildir."""
     from .intake.reports import parse_map
 
     need_category(category)
-    with opened() as app, screens.progress() as progress:
+    folder = file.is_dir()
+    if folder and format != "mail":
+        raise click.UsageError(f"{file} is a directory: only --format mail takes one")
+    with opened() as app, screens.progress() as progress, click.open_file(os.devnull if folder else file, "rb") as data:
         try:
-            result = app.import_file(file, source, format, category, trust, parse_map(pairs), accept, progress)
+            words = parse_map(pairs)
+            result = app.import_file(data, source, format, category, trust, words, accept, progress, path=file)
         except Quarantined as error:
             raise Quarantined(f"{error}; nothing was changed, what {source} had before stays") from error
     emit(as_json, result, screens.show_import)
@@ -280,7 +250,7 @@ async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress
 @as_json
 def feed_test(file: Any, format: str | None, as_json: bool) -> None:
     """Parse FILE and show what would be taken, without storing anything."""
-    from .app import read_all
+    from .importing import read_all
     from .intake.lists import ListTerms, known, read
     from .intake.reports import open_stream
 
@@ -392,45 +362,6 @@ def allow_list(everything: bool, as_json: bool) -> None:
     """Who is exempt, why, and until when."""
     with opened() as app:
         emit(as_json, app.exemption_rows(everything), screens.show_exemptions)
-
-
-# keys
-
-
-@cli.group()
-def key() -> None:
-    """API keys of partners."""
-
-
-@key.command("create")
-@click.argument("name")
-@click.option("--trust", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="How far it is believed.")
-@click.option("--scope", "scopes", multiple=True, default=("report", "read"), show_default=True)
-@click.option("--for", "period", default=None, help="For how long, as 365d; else until revoked.")
-@as_json
-def key_create(name: str, trust: float, scopes: tuple[str, ...], period: str | None, as_json: bool) -> None:
-    """Make a key for partner NAME. The secret is shown once."""
-    lifetime = seconds(period)
-    with opened() as app:
-        emit(as_json, app.create_key(name, trust, list(scopes), lifetime), screens.show_key)
-
-
-@key.command("list")
-@as_json
-def key_list(as_json: bool) -> None:
-    """Keys, their scopes and last use; never their secrets."""
-    with opened() as app:
-        emit(as_json, app.key_rows(), screens.show_keys)
-
-
-@key.command("revoke")
-@click.argument("name")
-@as_json
-def key_revoke(name: str, as_json: bool) -> None:
-    """End a key now. What it reported stays; lower its trust to take that back."""
-    with opened() as app:
-        app.revoke_key(name)
-    emit(as_json, {"name": name, "revoked": True}, lambda _: click.echo(f"key {name} is revoked"))
 
 
 # keeping

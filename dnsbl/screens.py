@@ -299,12 +299,14 @@ def show_started(value: dict[str, Any]) -> None:
         click.echo(f"  DNS    {', '.join(value['dns'])} (UDP and TCP), {path}")
     if value["web"]:
         click.echo(f"  web    http://{value['web']}/")
+    if value.get("trap"):
+        click.echo(f"  traps  {', '.join(value['trap'])} (SMTP, LMTP)")
     if value["jobs"]:
         click.echo(f"  feeds  {value['feeds_on']} on, {value['feeds_off']} off; `dnsbl feed status` has their health")
         if value["unprotected"]:
             click.echo(
                 f"  NOTE   {value['unprotected']} warning lists were never fetched yet: until they are, only the "
-                "allow-list keeps big mail providers and public resolvers from being listed"
+                "built-in list and the allow-list keep big mail providers and public resolvers from being listed"
             )
     for zone in value["zones"]:
         listed = f"{zone['listings']:,} listings" if zone["listings"] is not None else f"serial {zone['serial']}"

@@ -20,7 +20,7 @@ from .front import EXIT_START, Front, back_command
 
 __all__ = ["serve"]
 
-BACK_ROLES = ("web", "jobs")
+BACK_ROLES = ("web", "jobs", "trap")
 
 
 def serve(settings: Settings, path: Path | None, roles: Sequence[str], child: bool, as_json: bool) -> int:
@@ -55,7 +55,8 @@ def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child:
             "jobs": "jobs" in roles,
         }
 
-        def ready(_: Back) -> None:
+        def ready(back: Back) -> None:
+            value["trap"] = back.traps.receiver.addresses if back.traps else []
             value["zones"] = app.zone_status()
             value["unprotected"] = app.unprotected()
             if child:
@@ -81,6 +82,7 @@ def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
         "native": front.native is not None,
         "web": front.back_says.get("web"),
         "jobs": "jobs" in roles,
+        "trap": front.back_says.get("trap", []),
         "unprotected": front.back_says.get("unprotected", 0),
         "zones": zones,
     }

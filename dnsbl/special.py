@@ -11,9 +11,10 @@ from publicsuffixlist import PublicSuffixList
 
 from .subjects import bounds, ip4_key, ip6_key, is_ip, name_of
 
-__all__ = ["NEVER_LIST", "Ranges", "never_listed", "public_suffix", "refusals", "refused"]
+__all__ = ["NEVER_LIST", "STRANGERS_WIDEST", "Ranges", "never_listed", "public_suffix", "refusals", "refused"]
 
 IP4 = ord("4")
+STRANGERS_WIDEST = {4: 24, 6: 48}  # a wider network that a partner or trap reports needs a person
 
 # RFC 6890 and its successors in the IANA special-purpose registries: no mail from the Internet comes from there.
 SPECIAL = (

@@ -23,11 +23,15 @@ class Exemptions:
         self.seq: int | None = None  # the journal's number when they were known to be the store's; None: not known
         self.everywhere: dict[bytes, list[Exemption]] = {}  # by subject: operator, lists and removals may all have it
         self.by_zone: dict[str, dict[bytes, list[Exemption]]] = {}
+        self.exact: dict[bytes, list[Exemption]] = {}  # names alone
         self.removals: dict[str, dict[bytes, int]] = {}
         for exemption in exemptions:
             if exemption.origin == "removal":
                 self.removals.setdefault(exemption.zone, {})[exemption.subject] = exemption.since
             if exemption.until is not None and exemption.until <= now:
+                continue
+            if exemption.exact:
+                self.exact.setdefault(exemption.subject, []).append(exemption)
                 continue
             table = self.by_zone.setdefault(exemption.zone, {}) if exemption.zone else self.everywhere
             table.setdefault(exemption.subject, []).append(exemption)
@@ -39,7 +43,7 @@ class Exemptions:
         """Whether the whole subject is exempt in a zone."""
         if is_ip(subject):
             return (self.ranges.get(zone) or self.ranges[""]).covers(subject)
-        if never_listed(subject):
+        if never_listed(subject) or self.exactly(subject, zone):
             return True
         tables = [self.everywhere, self.by_zone.get(zone, {})]
         return any(above in table for above in ancestors(subject) for table in tables)
@@ -56,7 +60,12 @@ class Exemptions:
         if never_listed(subject):
             return [Exemption(subject, "special-purpose range (RFC 6890): never listed", "never-list")]
         tables = [self.everywhere, self.by_zone.get(zone, {})] if zone else [self.everywhere, *self.by_zone.values()]
-        return [found for above in ancestors(subject) for table in tables for found in table.get(above, ())]
+        wider = [found for above in ancestors(subject) for table in tables for found in table.get(above, ())]
+        return [*self.exactly(subject, zone), *wider]
+
+    def exactly(self, subject: bytes, zone: str) -> list[Exemption]:
+        """The exemptions of this very name, in a zone or everywhere."""
+        return [found for found in self.exact.get(subject, ()) if found.zone in ("", zone)]
 
     def forgiven(self, subject: bytes, zone: str) -> int:
         """Evidence up to this moment was forgiven by a removal; 0: none was."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config import ZoneDef
-from ..store.contract import Evidence, ListingRow, Source, Store
+from ..store.contract import Evidence, Hold, ListingRow, Source, Store
 from ..subjects import ancestors, kind, listing_key
 from .exemptions import Exemptions
+from .guard import Guard, places_held
 from .score import Claims, Weighing, decide
-from .sweep import unforgiven
+from .sweep import PLAIN_GUARD, unforgiven
 
 __all__ = ["Line", "ZoneView", "explain"]
 
@@ -30,6 +31,7 @@ class Line:
     last_seen: int
     held: bool
     weight: float
+    simulated: bool = False  # shown, and weighs nothing for the listing
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class ZoneView:
 
     zone: ZoneDef
     score: float = 0.0
+    simulated_score: float = 0.0  # with the sources that are simulated
+    waiting: list[Hold] = field(default_factory=list)  # holds of sources that claim it: a person has not decided
     listings: list[ListingRow] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     exempt: bool = False
@@ -49,11 +53,21 @@ class ZoneView:
         return [code.code for code in self.zone.codes if code.code in given] if not self.exempt else []
 
 
-def explain(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subject: bytes, now: int) -> list[ZoneView]:
+def explain(
+    store: Store,
+    zones: Mapping[str, ZoneDef],
+    exempt: Exemptions,
+    subject: bytes,
+    now: int,
+    guard: Guard = PLAIN_GUARD,
+) -> list[ZoneView]:
     """The subject in each zone of its kind."""
     chain = list(dict.fromkeys([listing_key(subject), *ancestors(subject)]))
     rows = [Evidence(*row) for row in store.evidence(chain)]
     sources, categories = store.sources(), store.categories()
+    simulated = {row.source for row in rows if sources[row.source].simulated}
+    claiming = {row.source for row in rows}
+    holds = [hold for hold in store.holds() if hold.source in claiming]
     found = []
     for zone in zones.values():
         if zone.kind == kind(subject):
@@ -63,6 +77,11 @@ def explain(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subj
                 exempt.covers(key, zone.name) for key in (subject, listing_key(subject))
             )
             view.lines, view.score = weigh(rows, chain, weighing, exempt, zone, sources, categories, now)
+            view.simulated_score = view.score
+            if simulated:
+                live = Weighing.of(zone, sources, categories, live=simulated)
+                view.simulated_score = weigh(rows, chain, live, exempt, zone, sources, categories, now)[1]
+            view.waiting = places_held(holds, guard, zone.name, chain[0])
             found.append(view)
     return found
 
@@ -99,6 +118,7 @@ def weigh(
                 last_seen=row.last_seen,
                 held=False,
                 weight=0.0,
+                simulated=sources[row.source].simulated,
             )
         line.hits += row.hits
         line.reporters += 1

@@ -2,13 +2,17 @@
 
     weight   of a reporter    2^(-age / half-life of the category), age since its last report
              of a list entry  its hits while the list carries it; then it decays from when it left
-    source   x = trust * (1 - 2^(-weight / half_weight)), weight summed over its reporters and categories
-    family   the largest x among its sources: those that copy one another count once
+    source   x = trust * (1 - 2^(-weight / half_weight)), weight summed over its reporters and categories; 0 where it is
+             simulated, or does not count in the zone
+    family   the largest x among its sources: those that copy one another count once, and so do partners of one network
     score    100 * (1 - product over families of (1 - x))
 
 Each reporter counts once however often it reports, so a thousand reports of one are one. The score is bounded,
 grows with every claim, and without new ones only falls: so the second at which it will be below a threshold can
 be searched for, and nothing has to scan for it.
+
+A listing has a leader where one guarded source carries it: without that source's family it would not be. What it then
+takes to be believed is `guard`'s to say.
 
 A category's code is answered while the category's own weight is at least `code_weight`; a listing that no category
 carries alone has the code of its heaviest.
@@ -16,7 +20,7 @@ carries alone has the code of its heaviest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -78,13 +82,17 @@ class Weighing:
     code: Ints  # by category: index into the zone's codes
     trust: Floats  # by source
     family: Ints  # by source
+    half_weight: Floats  # by source: the weight at which it says half of what it may
+    guarded: Bools  # by source
     list_at: float
     delist_at: float
-    half_weight: float
     code_weight: float
 
     @classmethod
-    def of(cls, zone: ZoneDef, sources: Mapping[int, Source], categories: Mapping[int, str]) -> Weighing:
+    def of(
+        cls, zone: ZoneDef, sources: Mapping[int, Source], categories: Mapping[int, str], live: Collection[int] = ()
+    ) -> Weighing:
+        """`live`: simulated sources that are to weigh as if they were not."""
         policy = zone.policy
         code_of = {category: number for number, code in enumerate(zone.codes) for category in code.categories}
         half_life = np.zeros(max(categories, default=0) + 1)
@@ -94,20 +102,18 @@ class Weighing:
                 half_life[number] = policy.half_lives.get(name, policy.half_life)
                 code[number] = code_of[name]
         trust = np.zeros(max(sources, default=0) + 1)
+        half_weight = np.full(len(trust), policy.half_weight)
+        guarded = np.zeros(len(trust), dtype=np.bool_)
         family = np.zeros(len(trust), dtype=np.int64)
         families: dict[str, int] = {}
         for number, source in sources.items():
-            trust[number] = source.trust
-            family[number] = families.setdefault(source.family, len(families))
+            counts = (not source.simulated or number in live) and (not source.zones or zone.name in source.zones)
+            trust[number] = source.trust if counts else 0.0
+            half_weight[number] = source.half_weight or policy.half_weight
+            guarded[number] = source.guarded
+            family[number] = families.setdefault(family_of(source), len(families))
         return cls(
-            half_life,
-            code,
-            trust,
-            family,
-            policy.list_at,
-            policy.delist_at,
-            policy.half_weight,
-            policy.code_weight,
+            half_life, code, trust, family, half_weight, guarded, policy.list_at, policy.delist_at, policy.code_weight
         )
 
     def weight(self, claims: Claims, at: Ints) -> Floats:
@@ -115,6 +121,11 @@ class Weighing:
         age = np.maximum(at - claims.at, 0)
         decayed = claims.size * np.exp2(-age / self.half_life[claims.category])
         return np.where(claims.held, claims.size, decayed)
+
+
+def family_of(source: Source) -> str:
+    """A hundred partners of one network are one: somebody made a hundred names."""
+    return f"network {source.network}" if source.kind == "partner" and source.network else source.family
 
 
 @dataclass(slots=True, frozen=True)
@@ -139,12 +150,22 @@ class Grouped:
 
     def score(self, weighing: Weighing, at: Ints) -> Floats:
         """0..100 for each of `places`, at a moment for each."""
+        return self.combined(self.by_family(self.says(weighing, at)))
+
+    def says(self, weighing: Weighing, at: Ints) -> Floats:
+        """What each of `sources` contributes, 0..1."""
         sizes = np.diff(np.append(self.claim_starts, len(self.claims.place)))
         weight = weighing.weight(self.claims, np.repeat(at, sizes))
         by_source = np.add.reduceat(weight, self.sources)
-        trust = weighing.trust[self.claims.source[self.sources]]
-        says = trust * -np.expm1(-np.log(2.0) * by_source / weighing.half_weight)
-        by_family = np.maximum.reduceat(says, self.families)
+        source = self.claims.source[self.sources]
+        says: Floats = weighing.trust[source] * -np.expm1(-np.log(2.0) * by_source / weighing.half_weight[source])
+        return says
+
+    def by_family(self, says: Floats) -> Floats:
+        largest: Floats = np.maximum.reduceat(says, self.families)
+        return largest
+
+    def combined(self, by_family: Floats) -> Floats:
         left: Floats = np.multiply.reduceat(1.0 - by_family, self.subjects)
         return 100.0 * (1.0 - left)
 
@@ -168,7 +189,7 @@ def starts(*columns: NDArray[Any]) -> Ints:
 @dataclass(slots=True, frozen=True)
 class Decided:
     """For each of `places`, ascending: the score, whether it is listed, and if so the codes (a bit each), when it
-    will leave and when it next changes (NEVER: not by itself)."""
+    will leave and when it next changes (NEVER: not by itself), and its leader (0: it has none)."""
 
     places: Ints
     score: Floats
@@ -176,6 +197,7 @@ class Decided:
     codes: Ints
     until: Ints
     due: Ints
+    leader: Ints
 
 
 def decide(claims: Claims, weighing: Weighing, was_listed: Bools, now: int) -> Decided:
@@ -183,21 +205,42 @@ def decide(claims: Claims, weighing: Weighing, was_listed: Bools, now: int) -> D
     claims = claims.where(weighing.half_life[claims.category] > 0)
     if not len(claims.place):
         none = np.zeros(0, dtype=np.int64)
-        return Decided(none, np.zeros(0), none == 1, none, none, none)
+        return Decided(none, np.zeros(0), none == 1, none, none, none, none)
     grouped = Grouped.of(claims, weighing)
     moment = np.full(len(grouped.places), now)
-    score = grouped.score(weighing, moment)
+    says = grouped.says(weighing, moment)
+    score = grouped.combined(grouped.by_family(says))
     threshold = np.where(was_listed[grouped.places], weighing.delist_at, weighing.list_at)
     listed = score >= threshold
     codes, code_due = codes_of(grouped, weighing, now)
     until = leaves(grouped, weighing, listed, now)
-    return Decided(grouped.places, score, listed, codes, until, np.minimum(until, code_due))
+    leader = np.where(listed, leaders(grouped, weighing, says, threshold), 0)
+    return Decided(grouped.places, score, listed, codes, until, np.minimum(until, code_due), leader)
+
+
+def leaders(grouped: Grouped, weighing: Weighing, says: Floats, threshold: Floats) -> Ints:
+    """For each subject the guarded source without whose family it would be below the threshold; 0: there is none."""
+    if not weighing.guarded[grouped.claims.source].any():
+        return np.zeros(len(grouped.places), dtype=np.int64)
+    by_family = grouped.by_family(says)
+    best = heaviest(groups_of(grouped.subjects, len(by_family)), by_family)
+    others = by_family.copy()
+    others[best] = 0.0
+    speaker = heaviest(groups_of(grouped.families, len(says)), says)[best]
+    source = grouped.claims.source[grouped.sources][speaker]
+    carries = weighing.guarded[source] & (grouped.combined(others) < threshold)
+    return np.where(carries, source, 0)
+
+
+def groups_of(starts: Ints, length: int) -> Ints:
+    """The number of each row's group."""
+    return np.repeat(np.arange(len(starts)), np.diff(np.append(starts, length)))
 
 
 def codes_of(grouped: Grouped, weighing: Weighing, now: int) -> tuple[Ints, Ints]:
     """For each subject the codes of its categories (bits), and when the first of them goes."""
     claims = grouped.claims
-    subject = np.repeat(np.arange(len(grouped.places)), np.diff(np.append(grouped.claim_starts, len(claims.place))))
+    subject = groups_of(grouped.claim_starts, len(claims.place))
     order = np.lexsort((claims.category, subject))
     subject, claims = subject[order], claims.where(order)  # type: ignore[arg-type]
     groups = starts(subject, claims.category)
@@ -224,7 +267,7 @@ def codes_of(grouped: Grouped, weighing: Weighing, now: int) -> tuple[Ints, Ints
 
 
 def heaviest(subject: Ints, weight: Floats) -> Ints:
-    """The row of each subject's heaviest category."""
+    """The heaviest row of each group: `subject` has the number of each row's."""
     order = np.lexsort((weight, subject))
     lasts = np.append(starts(subject[order])[1:], len(order)) - 1
     found: Ints = order[lasts]

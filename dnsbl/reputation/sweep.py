@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..config import ZoneDef
+from ..config import GuardConfig, ZoneDef
+from ..geo import Networks
 from ..store.contract import Decision, ListingRow, Store
 from ..subjects import kind
 from .exemptions import Exemptions
+from .guard import Guard, Led, end_days, record
 from .score import NEVER, Bools, Claims, Decided, Weighing, decide
 
 __all__ = ["ExemptionCache", "sweep"]
 
+PLAIN_GUARD = Guard(GuardConfig(), Networks.none())  # the usual limits, and nothing known of networks
 AT_ONCE = 25_000  # subjects decided in one transaction: bounds memory, and how long writers wait
 
 
@@ -52,24 +55,29 @@ def sweep(
     exemptions: ExemptionCache,
     now: int,
     progress: Callable[[int], None] = lambda _: None,
+    guard: Guard = PLAIN_GUARD,
 ) -> int:
     """Settle everything that is touched. Returns how many listings changed what they answer."""
     store.touch_due(now)
+    end_days(store, now)
     changed = 0
     while store.touched(1):
         with store.transaction():  # nothing is claimed between what is read and what is decided
             subjects = store.touched(AT_ONCE)
-            changed += settle(store, zones, exemptions.get(now), subjects, now)
+            changed += settle(store, zones, exemptions.get(now), guard, subjects, now)
         progress(len(subjects))
     return changed
 
 
-def settle(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subjects: Sequence[bytes], now: int) -> int:
+def settle(
+    store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, guard: Guard, subjects: Sequence[bytes], now: int
+) -> int:
     claims = Claims.of(store.evidence(subjects))
     sources, categories = store.sources(), store.categories()
     kinds = np.array([kind(subject) for subject in subjects])[claims.place]
     with_listings = store.zones_listed()
     decisions = {}
+    rulings = {}
     for zone in zones.values():
         weighing = Weighing.of(zone, sources, categories)
         before = store.listings_of(zone.name, subjects) if zone.name in with_listings else {}
@@ -78,11 +86,22 @@ def settle(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, subje
             was_listed[:] = [subject in before for subject in subjects]
         ours = forgive(claims.where(kinds == zone.kind), exempt, zone.name, subjects)
         decided = decide(ours, weighing, was_listed, now)
-        decisions[zone.name] = differences(zone, exempt, subjects, before, decided, now)
+        free = unexempt(zone, exempt, subjects, decided)
+        if (decided.leader[free] > 0).any():
+            led = [
+                Led(subjects[place], leader, not was_listed[place])
+                for place, leader in zip(decided.places[free].tolist(), decided.leader[free].tolist(), strict=True)
+                if leader
+            ]
+            rulings[zone.name] = ruling = guard.rule(zone.name, led, sources, store.holds(), store, now)
+            free &= np.array([subjects[place] not in ruling.blocked for place in decided.places.tolist()])
+        decisions[zone.name] = differences(zone, subjects, before, decided, free, now)
     for name in with_listings - set(zones):  # a zone whose file was removed lists nothing any more
         gone = list(store.listings_of(name, subjects))
         decisions[name] = Decision([], gone, [(subject, "") for subject in gone])
     store.decide(now, decisions, subjects)
+    for name, ruling in rulings.items():  # after it: what is touched anew stays touched
+        record(store, name, ruling, now)
     return sum(len(decision.journal) for decision in decisions.values())
 
 
@@ -97,12 +116,20 @@ def unforgiven(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence
     return claims.held | (claims.since > until[claims.place])
 
 
+def unexempt(zone: ZoneDef, exempt: Exemptions, subjects: Sequence[bytes], decided: Decided) -> Bools:
+    """Which of the decided places are listed and may be."""
+    free = decided.listed.copy()
+    covered = exempt.within(zone).covered([subjects[place] for place in decided.places[free].tolist()], zone.name)
+    free[free] = ~np.array(covered, dtype=np.bool_)
+    return free
+
+
 def differences(
     zone: ZoneDef,
-    exempt: Exemptions,
     subjects: Sequence[bytes],
     before: Mapping[bytes, ListingRow],
     decided: Decided,
+    listed: Bools,
     now: int,
 ) -> Decision:
     """What a zone's listings become; rows that stay as they are, are not written."""
@@ -110,13 +137,8 @@ def differences(
     texts: dict[int, str] = {}
     staying = set()
     columns = (decided.places, decided.codes, decided.until, decided.due)
-    rows = zip(*(column[decided.listed].tolist() for column in columns), strict=True)
-    free = exempt.within(zone).covered(
-        [subjects[place] for place in decided.places[decided.listed].tolist()], zone.name
-    )
-    for (place, codes, until, due), is_exempt in zip(rows, free, strict=True):
-        if is_exempt:
-            continue
+    rows = zip(*(column[listed].tolist() for column in columns), strict=True)
+    for place, codes, until, due in rows:
         subject = subjects[place]
         old = before.get(subject)
         text = texts.get(codes) or texts.setdefault(codes, codes_text(zone, codes))

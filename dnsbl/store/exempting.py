@@ -17,8 +17,11 @@ EACH = 500  # up to so many changed exemptions are followed one by one; beyond, 
 
 class ExemptingPart(ListingsPart):
     def exemptions(self) -> list[Exemption]:
-        rows = self.rows("SELECT subject, reason, origin, zone, since, until, id FROM exemption ORDER BY id")
-        return [Exemption(*row) for row in rows]
+        rows = self.rows("SELECT subject, reason, origin, zone, since, until, id, exact FROM exemption ORDER BY id")
+        return [
+            Exemption(subject, reason, origin, zone, since, until, number, bool(exact))
+            for subject, reason, origin, zone, since, until, number, exact in rows
+        ]
 
     def exemptions_version(self) -> int:
         version: int = self.rows("SELECT value FROM meta WHERE key = 'exemptions_version'")[0][0]
@@ -38,17 +41,22 @@ class ExemptingPart(ListingsPart):
                 self.follow(connection, [subject], at)
         return count
 
-    def replace_exemptions(self, origin: str, subjects: Iterable[bytes], reason: str, at: int) -> Entry:
+    def replace_exemptions(
+        self, origin: str, subjects: Iterable[bytes], reason: str, at: int, exact: bool = False
+    ) -> Entry:
         wanted = set(subjects)
         with self.transaction() as connection:
             before = {
                 subject
-                for (subject,) in connection.execute("SELECT subject FROM exemption WHERE origin = ?", (origin,))
+                for (subject,) in connection.execute(
+                    "SELECT subject FROM exemption WHERE origin = ? AND exact = ?", (origin, exact)
+                )
             }
             new, gone = sorted(wanted - before), sorted(before - wanted)
-            insert(connection, [Exemption(subject, reason, origin, since=at) for subject in new])
+            insert(connection, [Exemption(subject, reason, origin, since=at, exact=exact) for subject in new])
             connection.executemany(
-                "DELETE FROM exemption WHERE subject = ? AND origin = ?", [(subject, origin) for subject in gone]
+                "DELETE FROM exemption WHERE subject = ? AND origin = ? AND exact = ?",
+                [(subject, origin, exact) for subject in gone],
             )
             if new or gone:
                 self.follow(connection, [*new, *gone], at)
@@ -71,8 +79,8 @@ class ExemptingPart(ListingsPart):
 
 def insert(connection: sqlite3.Connection, exemptions: list[Exemption]) -> None:
     connection.executemany(
-        "INSERT INTO exemption (subject, zone, origin, reason, since, until) VALUES (?, ?, ?, ?, ?, ?) "
+        "INSERT INTO exemption (subject, zone, origin, reason, since, until, exact) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (subject, zone, origin) DO UPDATE SET reason = excluded.reason, since = excluded.since, "
-        "until = excluded.until, ended = 0",
-        [(e.subject, e.zone, e.origin, e.reason, e.since, e.until) for e in exemptions],
+        "until = excluded.until, exact = excluded.exact, ended = 0",
+        [(e.subject, e.zone, e.origin, e.reason, e.since, e.until, e.exact) for e in exemptions],
     )

@@ -111,6 +111,7 @@ class Exemption:
     since: int = 0
     until: int | None = None
     id: int = 0
+    exact: bool = False  # a name alone: what stands below it can be listed
 
 
 @dataclass(slots=True, frozen=True)

@@ -100,6 +100,7 @@ ALTER TABLE source ADD COLUMN daily INTEGER; -- listings a day; NULL: as the con
 ALTER TABLE source ADD COLUMN half_weight REAL; -- NULL: as the zone's policy says
 ALTER TABLE source ADD COLUMN zones TEXT NOT NULL DEFAULT ''; -- names with blanks between; '': it counts in all
 ALTER TABLE source ADD COLUMN network TEXT NOT NULL DEFAULT ''; -- partners of one network are one family
+ALTER TABLE exemption ADD COLUMN exact INTEGER NOT NULL DEFAULT 0; -- 1: not what stands below the name
 ALTER TABLE key ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
 CREATE TABLE key_day (
     key INTEGER NOT NULL, day INTEGER NOT NULL, posts INTEGER NOT NULL, taken INTEGER NOT NULL,

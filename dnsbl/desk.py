@@ -1,0 +1,227 @@
+"""What an operator does about sources: sees them, sets them, takes away what one of them claimed and puts it back; and
+decides what waits. Every deed is in the audit trail. The caller settles afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from . import clock
+from .config import ZoneDef
+from .errors import IntakeError
+from .reputation.guard import APPROVED, HELD, REJECTED
+from .reputation.simulation import simulate
+from .reputation.sweep import ExemptionCache
+from .reputation.trust import DAYS, judge
+from .store import Attempt, Hold, Overturned, Purge, Sample, Source, Store
+from .subjects import ancestors, listing_key, text
+
+__all__ = ["Desk"]
+
+OPERATOR = "operator"
+MAX_SHOWN = 100  # overturned claims, attempts and samples shown at once
+SAMPLES = 20
+
+
+class Desk:
+    """One operator's doings on a store. `zones` are the ones of now, whenever it is asked."""
+
+    def __init__(self, store: Store, zones: Callable[[], dict[str, ZoneDef]], exemptions: ExemptionCache) -> None:
+        self.store, self.zones, self.exemptions = store, zones, exemptions
+
+    # sources
+
+    def source(self, name: str) -> Source:
+        """Raises IntakeError where there is none of that name."""
+        found = next((source for source in self.store.sources().values() if source.name == name), None)
+        if found is None:
+            raise IntakeError(f"no source {name!r}; `dnsbl source list` shows what there is")
+        return found
+
+    def source_rows(self) -> list[dict[str, Any]]:
+        now = clock.now()
+        return [self.source_row(source, now) for source in self.store.sources().values()]
+
+    def source_row(self, source: Source, now: int) -> dict[str, Any]:
+        since = now - DAYS * clock.DAY
+        return {
+            "name": source.name,
+            "kind": source.kind,
+            "trust": round(source.trust, 4),
+            "granted": source.granted,
+            "family": source.family,
+            "simulated": source.simulated,
+            "zones": list(source.zones),
+            "daily": source.daily,
+            "network": source.network or None,
+            "listed": self.store.listed_since(source.id, since // clock.DAY) if source.guarded else None,
+            "overturned": len(self.store.overturned(source.id, since)),
+            "held": sum(hold.source == source.id and hold.state == HELD for hold in self.store.holds()),
+        }
+
+    def show_source(self, name: str) -> dict[str, Any]:
+        """Everything about one source; of a simulated one also what it would list. Reads all it ever claimed."""
+        source, now = self.source(name), clock.now()
+        exempt = self.exemptions.get(now)
+        would = simulate(self.store, self.zones(), exempt, source.id, now) if source.simulated else []
+        return {
+            **self.source_row(source, now),
+            "would_list": [
+                {"zone": w.zone, "claimed": w.claimed, "listed": w.listed, "examples": [text(s) for s in w.examples]}
+                for w in would
+            ],
+            "wrong": [wrong(row) for row in self.store.overturned(source.id, now - DAYS * clock.DAY)[-MAX_SHOWN:]],
+            "holds": [self.hold_row(hold) for hold in self.store.holds() if hold.source == source.id],
+            "purges": [self.purge_row(purge) for purge in self.store.purges() if purge.source == source.id],
+        }
+
+    def set_source(
+        self,
+        name: str,
+        trust: float | None = None,
+        simulated: bool | None = None,
+        daily: int | None = None,
+        zones: tuple[str, ...] | None = None,
+    ) -> dict[str, Any]:
+        """Change what is given. A granted trust is the trust, until mistakes lower it."""
+        source = self.source(name)
+        unknown = [zone for zone in zones or () if zone not in self.zones()]
+        if unknown:
+            raise IntakeError(f"no zone {', '.join(unknown)}; there are {', '.join(self.zones())}")
+        if source.kind == "feed" and trust is not None:
+            raise IntakeError(f"{name} is a feed: its trust stands in its TOML file")
+        changes: dict[str, Any] = {
+            **({"trust": trust, "granted": trust} if trust is not None else {}),
+            **({"simulated": simulated} if simulated is not None else {}),
+            **({"daily": daily} if daily is not None else {}),
+            **({"zones": zones} if zones is not None else {}),
+        }
+        if not changes:
+            raise IntakeError("nothing to change was said; see `dnsbl source set --help`")
+        now = clock.now()
+        with self.store.transaction():
+            self.store.set_source(source.id, **changes)
+            self.store.audit(now, OPERATOR, "source set", name, " ".join(f"{k}={v}" for k, v in changes.items()))
+            self.judge(now)
+        return self.source_row(self.source(name), now)
+
+    def judge(self, now: int) -> None:
+        """Bring partners' trust up to date with their mistakes."""
+        for name, (before, after) in judge(self.store, now).items():
+            self.store.audit(now, "trust", "source trust", name, f"{before:.3f} -> {after:.3f}")
+
+    # purges
+
+    def purge(self, name: str, reason: str, since: int | None, until: int | None) -> dict[str, Any]:
+        """Take away what a source claimed (RFC 6471 section 3.9). It is simulated from then on, until released."""
+        source, now = self.source(name), clock.now()
+        with self.store.transaction():
+            done = self.store.purge(source.id, reason, now, since, until)
+            self.store.set_source(source.id, simulated=True)
+            self.store.audit(now, OPERATOR, "source purge", name, reason)
+        return self.purge_row(done)
+
+    def undo_purge(self, number: int) -> dict[str, Any]:
+        now = clock.now()
+        with self.store.transaction():
+            done = self.store.undo_purge(number, now)
+            self.store.audit(now, OPERATOR, "source undo", self.name_of(done.source), f"purge {number}")
+        return self.purge_row(done)
+
+    def purge_rows(self) -> list[dict[str, Any]]:
+        return [self.purge_row(purge) for purge in self.store.purges()]
+
+    def purge_row(self, purge: Purge) -> dict[str, Any]:
+        return {
+            "id": purge.id,
+            "source": self.name_of(purge.source),
+            "at": clock.rfc3339(purge.at),
+            "since": clock.rfc3339(purge.since),
+            "until": clock.rfc3339(purge.until),
+            "reason": purge.reason,
+            "reports": purge.reports,
+            "entries": purge.entries,
+            "undone": clock.rfc3339(purge.undone),
+        }
+
+    # what waits
+
+    def waiting(self, everything: bool = False) -> dict[str, Any]:
+        """What waits for a person, and who tried to have listed what may not be."""
+        holds = [hold for hold in self.store.holds() if everything or hold.state == HELD]
+        return {
+            "holds": [self.hold_row(hold) for hold in holds],
+            "attempts": [self.attempt_row(attempt) for attempt in self.store.attempts(MAX_SHOWN)],
+        }
+
+    def decide(self, number: int, approve: bool, note: str, until: int | None = None) -> dict[str, Any]:
+        """Approve or reject what is held, and decide anew what its source claims."""
+        now = clock.now()
+        hold = next((hold for hold in self.store.holds() if hold.id == number), None)
+        if hold is None:
+            raise IntakeError(f"nothing with number {number} is held; `dnsbl review list --all` shows what there is")
+        state = APPROVED if approve else REJECTED
+        with self.store.transaction():
+            self.store.put_hold(replace(hold, state=state, decided=now, until=until, note=note))
+            self.store.touch_source(hold.source)
+            self.store.audit(now, OPERATOR, f"hold {state}", f"{self.name_of(hold.source)} {hold.place}", note)
+            self.judge(now)
+        return self.hold_row(replace(hold, state=state, decided=now, until=until, note=note))
+
+    def hold_row(self, hold: Hold) -> dict[str, Any]:
+        return {
+            "id": hold.id,
+            "source": self.name_of(hold.source),
+            "zone": hold.zone,
+            "place": hold.place,
+            "why": hold.why,
+            "listings": hold.listings,
+            "percent": None if hold.share is None else round(100 * hold.share, 4),
+            "at": clock.rfc3339(hold.at),
+            "state": hold.state,
+            "until": clock.rfc3339(hold.until),
+            "note": hold.note,
+        }
+
+    def attempt_row(self, attempt: Attempt) -> dict[str, Any]:
+        return {
+            "source": self.name_of(attempt.source),
+            "subject": text(attempt.subject),
+            "why": attempt.why,
+            "first": clock.rfc3339(attempt.first),
+            "last": clock.rfc3339(attempt.last),
+            "count": attempt.count,
+        }
+
+    # what was wrong
+
+    def overturn(self, subject: bytes, why: str) -> list[str]:
+        """Hold a wrong listing against those strangers that claimed it; their names."""
+        sources, now = self.store.sources(), clock.now()
+        rows = self.store.evidence([listing_key(subject)])
+        blamed = sorted({row[1] for row in rows if sources[row[1]].guarded})
+        with self.store.transaction():
+            self.store.overturn(blamed, listing_key(subject), now, why)
+            self.judge(now)
+        return [sources[source].name for source in blamed]
+
+    def evidence_of(self, subject: bytes) -> list[dict[str, Any]]:
+        """Munged samples on a subject and what contains it, the newest first."""
+        chain = list(dict.fromkeys([subject, listing_key(subject), *ancestors(subject)]))
+        return [self.sample_row(sample) for sample in self.store.samples(chain, SAMPLES)]
+
+    def sample_row(self, sample: Sample) -> dict[str, Any]:
+        return {
+            "at": clock.rfc3339(sample.at),
+            "source": self.name_of(sample.source),
+            "kind": sample.kind,
+            "facts": sample.facts,
+        }
+
+    def name_of(self, source: int) -> str:
+        return self.store.sources()[source].name
+
+
+def wrong(row: Overturned) -> dict[str, Any]:
+    return {"subject": text(row.subject), "at": clock.rfc3339(row.at), "why": row.why}

@@ -1,0 +1,257 @@
+"""The trap role: mail to declared addresses comes in, reports are in the store before it is answered for.
+
+    receiver -> accept -> queue -> one thread: facts, claims, one transaction for all that waited -> 250
+                                                                  |
+                        authentication beside (DNS) -> verdict -> queue: what it allows, and kept with the evidence
+
+Failure: a store that cannot take it defers the mail (451); its sender comes again. A mail that is none is refused. A
+crash loses no mail that was answered for; verdicts under way are lost, and with them what needed proof.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .. import clock
+from ..config import TrapConfig
+from ..errors import IntakeError, StoreError
+from ..store.contract import Source, Store
+from .authentication import UNKNOWN, Authenticator, Verdict, believed
+from .evidence import Token, mail_evidence
+from .gate import Gate
+from .mail import Hop, MailFacts, facts, last_hop
+from .smtp import Envelope, Receiver
+from .trapped import CONTENT, TrapClaim, content_source, first_claims, keep, later_claims, waits
+
+__all__ = ["CLASSES", "FEEDBACK", "Traps", "trap_sources"]
+
+log = logging.getLogger("dnsbl.trap")
+
+CLASSES = ("pristine", "recycled", "typo")
+FEEDBACK = "feedback"
+FAMILY = "traps"  # one mail to three traps is one thing seen three times: they all count once
+AT_ONCE = 64  # mails, or verdicts, of one transaction
+MAX_VERDICTS = 2000  # mails that wait for their verdict; further ones go without
+
+
+class Complaints(Protocol):
+    """Takes a complaint for a source, by its number; what came of it. Raises IntakeError where it is none."""
+
+    def __call__(self, source: int, data: bytes, at: int) -> dict[str, Any]: ...
+
+
+@dataclass(slots=True)
+class Trapped:
+    """One mail, read: what it claims now, and what a verdict is to be about."""
+
+    envelope: Envelope
+    hop: Hop | None
+    found: MailFacts
+    claims: list[TrapClaim]
+    samples: list[int] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+
+def trap_sources(store: Store, config: TrapConfig) -> dict[str, Source]:
+    """The sources of traps and of complaints by mail, as the configuration says now, by name."""
+    made = {}
+    for class_ in CLASSES:
+        trust = getattr(config.trust, class_)
+        for name in (f"trap-{class_}", f"trap-{class_}{CONTENT}"):
+            source = store.source(name, "trap", trust=trust, family=FAMILY)
+            made[name] = content_source(store, source) if name.endswith(CONTENT) else source
+    made[FEEDBACK] = store.source(FEEDBACK, "complaint", trust=config.trust.feedback)
+    return made
+
+
+class Traps:
+    """`counts` are mails by what came of them. Made in the event loop that serves."""
+
+    def __init__(
+        self,
+        config: TrapConfig,
+        store: Store,
+        gate: Callable[[], Gate],
+        token: Token,
+        complain: Complaints,
+        submitted: Callable[[], None],
+    ) -> None:
+        self.config, self.store, self.gate, self.token = config, store, gate, token
+        self.complain, self.submitted = complain, submitted
+        self.receiver = Receiver(config, self.accept)
+        self.authenticator = Authenticator(config)
+        self.queue: asyncio.Queue[tuple[Envelope | Trapped, asyncio.Future[Trapped]]] = asyncio.Queue()
+        self.verdicts: set[asyncio.Task[None]] = set()
+        self.thread = ThreadPoolExecutor(1, "trap-commit")
+        self.task: asyncio.Task[None] | None = None
+        self.counts: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        """Raises StartError, StoreError."""
+        self.sources = await asyncio.to_thread(trap_sources, self.store, self.config)
+        self.authenticator.start()
+        self.task = asyncio.get_running_loop().create_task(self.run())
+        await self.receiver.start()
+
+    async def close(self) -> None:
+        """Mails under way are answered first."""
+        await self.receiver.close()
+        for task in [*self.verdicts, *([self.task] if self.task else [])]:
+            task.cancel()
+        await asyncio.gather(*self.verdicts, *([self.task] if self.task else []), return_exceptions=True)
+        await self.authenticator.close()
+        await asyncio.to_thread(self.thread.shutdown)
+
+    async def accept(self, envelope: Envelope) -> None:
+        """Returns when what the mail claims is on disk. Raises StoreError, or IntakeError where it is no mail."""
+        trapped = await self.put(envelope)
+        if waits(trapped.found) or trapped.found.from_domain or envelope.mail_from:
+            self.judge_later(trapped)
+
+    async def put(self, item: Envelope | Trapped) -> Trapped:
+        future: asyncio.Future[Trapped] = asyncio.get_running_loop().create_future()
+        await self.queue.put((item, future))
+        return await future
+
+    # verdicts, beside
+
+    def judge_later(self, trapped: Trapped) -> None:
+        if (
+            trapped.found.auto
+            or trapped.hop is None
+            or not any(r.class_ in CLASSES for r in trapped.envelope.recipients)
+        ):
+            return
+        if len(self.verdicts) >= MAX_VERDICTS:
+            self.counts["without a verdict"] += 1
+            return
+        task = asyncio.get_running_loop().create_task(self.judge(trapped))
+        self.verdicts.add(task)
+        task.add_done_callback(self.verdicts.discard)
+
+    async def judge(self, trapped: Trapped) -> None:
+        envelope, hop = trapped.envelope, trapped.hop
+        assert hop is not None
+        verdict = None
+        if hop.address != envelope.peer:  # it came by a relay of ours
+            verdict = believed(envelope.data, self.config.authserv_ids)
+        if verdict is None:
+            verdict = await self.authenticator.judge(envelope.data, hop.address, hop.helo, envelope.mail_from)
+        trapped.verdict = verdict
+        if verdict is UNKNOWN and not waits(trapped.found):
+            return
+        try:
+            await self.put(trapped)
+        except StoreError as error:
+            log.warning("a verdict was not kept: %s", error)
+
+    # the thread
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [await self.queue.get()]
+            while len(batch) < AT_ONCE and not self.queue.empty():
+                batch.append(self.queue.get_nowait())
+            outcomes = await loop.run_in_executor(self.thread, self.commit, [item for item, _ in batch])
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
+                if future.done():
+                    continue
+                if isinstance(outcome, Trapped):
+                    future.set_result(outcome)
+                else:
+                    future.set_exception(outcome)
+            self.submitted()
+
+    def commit(self, items: Sequence[Envelope | Trapped]) -> list[Trapped | Exception]:
+        """Read and keep all of them, in one transaction; each has its own fate where it is no mail."""
+        try:
+            gate, now = self.gate(), clock.now()
+            read = [self.read(item) for item in items]
+            with self.store.transaction():
+                for each in read:
+                    if isinstance(each, Trapped):
+                        self.keep(each, gate, now)
+        except StoreError as error:
+            self.counts["deferred"] += len(items)
+            return [error] * len(items)
+        except Exception as error:
+            if len(items) == 1:
+                log.exception("a mail was deferred by a fault of ours")
+                return [error]
+            return [self.commit([item])[0] for item in items]  # one of them is at fault: not the others' ruin
+        return read
+
+    def read(self, item: Envelope | Trapped) -> Trapped | Exception:
+        if isinstance(item, Trapped):
+            assert item.verdict is not None
+            item.claims = later_claims(item.hop, item.found, item.verdict)
+            item.evidence["authentication"] = item.verdict.as_json()
+            return item
+        try:
+            return self.read_envelope(item)
+        except IntakeError as error:
+            self.counts["no mail"] += 1
+            return error
+
+    def read_envelope(self, envelope: Envelope) -> Trapped:
+        found = facts(envelope.data, [r.address for r in envelope.recipients], envelope.mail_from)
+        why = ""
+        hop: Hop | None = None
+        try:
+            hop = (
+                None
+                if envelope.local
+                else last_hop(envelope.data, Hop(envelope.peer, envelope.helo), self.config.relays)
+            )
+        except IntakeError as error:
+            why = str(error)
+        self.counts["taken"] += 1
+        if hop is None:
+            self.counts["of unknown origin"] += 1
+        trapped = Trapped(envelope, hop, found, first_claims(hop, found))
+        sent_to = [recipient.address for recipient in envelope.recipients]
+        trapped.evidence = mail_evidence(envelope.data, hop, envelope.mail_from, sent_to, found, self.token)
+        if why:
+            trapped.evidence["unknown"] = why
+        if envelope.tls:
+            trapped.evidence["tls"] = envelope.tls
+        return trapped
+
+    def keep(self, trapped: Trapped, gate: Gate, now: int) -> None:
+        """Into the store, for each class of trap it came to; within a transaction."""
+        by_class: dict[str, list[str]] = {}
+        for recipient in trapped.envelope.recipients:
+            by_class.setdefault(recipient.class_, []).append(recipient.address)
+        for class_ in CLASSES:
+            if class_ in by_class:
+                self.keep_class(trapped, class_, sorted(set(by_class[class_])), gate, now)
+        if FEEDBACK in by_class and trapped.verdict is None:
+            self.keep_complaint(trapped.envelope, now)
+
+    def keep_complaint(self, envelope: Envelope, now: int) -> None:
+        """What is no complaint is taken all the same: who sent it would only send it again."""
+        try:
+            self.complain(self.sources[FEEDBACK].id, envelope.data, now)
+        except IntakeError:
+            self.counts["no complaint"] += 1
+        else:
+            self.counts["complaints"] += 1
+
+    def keep_class(self, trapped: Trapped, class_: str, addresses: list[str], gate: Gate, now: int) -> None:
+        pair = self.sources[f"trap-{class_}"], self.sources[f"trap-{class_}{CONTENT}"]
+        traps = [self.token(address) for address in addresses]
+        at = trapped.envelope.at
+        subjects, _ = keep(self.store, gate, pair, trapped.claims, traps, trapped.hop, at)
+        if trapped.verdict is not None and trapped.samples:  # a verdict is added to what is there
+            for number in trapped.samples:
+                self.store.set_sample(number, trapped.evidence)
+        elif number := self.store.add_sample(pair[0].id, "mail", trapped.evidence, subjects, now):
+            trapped.samples.append(number)

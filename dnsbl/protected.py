@@ -1,0 +1,30 @@
+"""Who is never listed before any warning list has been fetched: `protected.txt`, which comes with the program."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from .subjects import is_ip, parse
+
+__all__ = ["ORIGIN", "REASON", "Protected", "protected"]
+
+ORIGIN = "built-in"
+REASON = "listed, it would cut many people off"
+FILE = Path(__file__).with_name("protected.txt")
+
+
+class Protected(NamedTuple):
+    networks: frozenset[bytes]  # with all in them
+    names: frozenset[bytes]  # each alone
+    digest: str  # of the file
+
+
+@lru_cache(maxsize=1)
+def protected() -> Protected:
+    data = FILE.read_bytes()
+    keys = [parse(line) for line in data.decode().splitlines() if line and not line.startswith("#")]
+    networks = frozenset(key for key in keys if is_ip(key))
+    return Protected(networks, frozenset(keys) - networks, sha256(data).hexdigest())
