@@ -19,7 +19,6 @@ from .config import FeedDef, parse_listen
 from .errors import ConfigError, DnsblError, StartError
 from .intake.feeds import Pulled
 from .intake.schedule import Schedule
-from .web.app import WEB, make_app
 
 if TYPE_CHECKING:
     from .intake.traps import Traps
@@ -82,6 +81,8 @@ class Back:
                 await self.runner.cleanup()
 
     async def start_web(self) -> None:
+        from .web.app import WEB, make_app  # as with traps: a part that is not run is not read
+
         host, port = parse_listen(self.app.settings.config.web.listen)
         made = make_app(self)
         self.on_published = made[WEB].metrics.published
@@ -106,6 +107,14 @@ class Back:
         traps = Traps(app.settings.config.trap, app.store, app.gate, app.keyed.token, app.complain, self.submitted)
         await traps.start()
         self.traps = traps
+
+    def trap_addresses(self) -> list[str]:
+        """Where mail is taken, by protocol."""
+        listening = self.traps.receiver.addresses if self.traps else {}
+        return [
+            f"{protocol} [{host}]:{port}" if ":" in host else f"{protocol} {host}:{port}"
+            for protocol, (host, port) in listening.items()
+        ]
 
     async def stopped(self, settling: asyncio.Task[None]) -> None:
         """Until told to stop. A fault in settling is raised: to end and be started again beats a zone that stays."""

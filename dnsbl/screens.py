@@ -73,13 +73,19 @@ def show_check(value: dict[str, Any]) -> None:
         click.echo(f"  exempt{until}: {exemption['reason']} ({exemption['origin']})")
     for zone in value["zones"]:
         show_zone(zone)
+    for sample in value["evidence"]:
+        show_sample(sample)
     if not value["zones"]:
         click.echo("  no zone is about subjects of this kind")
 
 
 def show_zone(zone: dict[str, Any]) -> None:
     state = " ".join(zone["codes"]) if zone["listed"] else "not listed"
-    click.echo(f"\n{zone['zone']} ({zone['origin']}): {state}, score {zone['score']:.1f}")
+    simulated = zone["simulated_score"]
+    more = f" ({simulated:.1f} with simulated sources)" if simulated > zone["score"] else ""
+    click.echo(f"\n{zone['zone']} ({zone['origin']}): {state}, score {zone['score']:.1f}{more}")
+    for hold in zone["held"]:
+        click.echo(f"  {hold['state']}: {hold['place']}, {hold['why']}; `dnsbl review list` has it")
     if zone["listed"]:
         click.echo(
             f"  since {zone['since']}, until {zone['until'] or 'the lists drop it'}, by {', '.join(zone['listings'])}"
@@ -102,7 +108,7 @@ def show_zone(zone: dict[str, Any]) -> None:
         for line in zone["breakdown"]:
             last = "on the list now" if line["held"] else line["last_seen"]
             rows.add_row(
-                line["source"],
+                line["source"] + (" (simulated)" if line["simulated"] else ""),
                 line["category"],
                 number(line["hits"]),
                 number(line["reporters"]),
@@ -111,6 +117,18 @@ def show_zone(zone: dict[str, Any]) -> None:
                 last,
             )
         out(rows)
+
+
+def show_sample(sample: dict[str, Any]) -> None:
+    """One mail or complaint, munged."""
+    facts = sample["facts"]
+    shown = {**facts, **facts.get("header", {})}
+    told = [
+        f"{name} {' '.join(value) if isinstance(value, list) else value}"
+        for name in ("address", "helo", "From", "Subject", "domains")
+        if (value := shown.get(name))
+    ]
+    click.echo(f"  {sample['kind']} to {sample['source']}, {sample['at']}: {'; '.join(told)}")
 
 
 def show_reported(value: dict[str, Any], category: str) -> None:
@@ -300,7 +318,7 @@ def show_started(value: dict[str, Any]) -> None:
     if value["web"]:
         click.echo(f"  web    http://{value['web']}/")
     if value.get("trap"):
-        click.echo(f"  traps  {', '.join(value['trap'])} (SMTP, LMTP)")
+        click.echo(f"  traps  {', '.join(value['trap'])}")
     if value["jobs"]:
         click.echo(f"  feeds  {value['feeds_on']} on, {value['feeds_off']} off; `dnsbl feed status` has their health")
         if value["unprotected"]:

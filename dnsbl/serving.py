@@ -56,7 +56,7 @@ def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child:
         }
 
         def ready(back: Back) -> None:
-            value["trap"] = back.traps.receiver.addresses if back.traps else []
+            value["trap"] = back.trap_addresses()
             value["zones"] = app.zone_status()
             value["unprotected"] = app.unprotected()
             if child:
