@@ -3,13 +3,14 @@ section 5). Pure: rows in, documents out."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from . import clock
 from .config import FeedDef, template
 from .reputation.explain import ZoneView
-from .store import Exemption, FeedState, Key
-from .subjects import kind, text
+from .store import Exemption, FeedState, Key, Source
+from .subjects import kind, text, zone_name
 from .zones.served import ServedZone
 
 __all__ = ["answered", "exemption", "feed", "key", "zone"]
@@ -27,6 +28,8 @@ def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any
         "codes": codes,
         "text": [text(subject).join(template(texts[code])) for code in codes if texts[code]],
         "score": round(view.score, 2),
+        "simulated_score": round(view.simulated_score, 2),
+        "held": [{"place": hold.place, "why": hold.why, "state": hold.state} for hold in view.waiting],
         "since": clock.rfc3339(min((row.since for row in view.listings), default=None)) if codes else None,
         "until": clock.rfc3339(None if None in untils else max((u for u in untils if u), default=None))
         if codes
@@ -42,6 +45,7 @@ def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any
                 "last_seen": clock.rfc3339(line.last_seen),
                 "held": line.held,
                 "weight": round(line.weight, 4),
+                "simulated": line.simulated,
                 "subject": text(line.subject),
             }
             for line in view.lines
@@ -52,8 +56,8 @@ def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any
 
 def answered(served: ServedZone, subject: bytes) -> list[str]:
     """The codes that a published zone answers for a subject; for a network, for its first address."""
-    if kind(subject) == "domain":
-        answer = max(served.lookup_name(subject[1:].split(b".")), 0)
+    if kind(subject) != "ip":
+        answer = max(served.lookup_name(zone_name(subject).split(b".")), 0)
     elif subject[:1] == b"4":
         answer = served.lookup4(int.from_bytes(subject[1:5], "big"))
     else:
@@ -85,12 +89,15 @@ def feed(name: str, declared: FeedDef | None, state: FeedState) -> dict[str, Any
     }
 
 
-def key(key: Key, trust: float) -> dict[str, Any]:
+def key(key: Key, source: Source) -> dict[str, Any]:
     """An API key, without its secret."""
     return {
         "name": key.name,
         "scopes": key.scopes,
-        "trust": trust,
+        "trust": source.trust,
+        "simulated": source.simulated,
+        "zones": list(source.zones),
+        "limits": {name: value for name, value in asdict(key.limits).items() if value not in ((), None)},
         "created": clock.rfc3339(key.created),
         "expires": clock.rfc3339(key.expires),
         "last_used": clock.rfc3339(key.last_used),

@@ -43,6 +43,7 @@ __all__ = [
     "parse",
     "range_keys",
     "text",
+    "zone_name",
 ]
 
 MAX_TEXT = 300  # longer text is no subject: a name has at most 253 characters (RFC 1035 section 2.3.4)
@@ -224,6 +225,16 @@ def text(key: bytes) -> str:
 def name_of(key: bytes) -> str:
     """The name of a domain key, in the usual order."""
     return ".".join(reversed(key[1:].decode("ascii").split(".")))
+
+
+def zone_name(key: bytes) -> bytes:
+    """Where a zone holds a subject that is no network: its labels from the top, joined by ".". A domain is asked for
+    under its name, a hash as HASH._TYPE, a number with its digits reversed, one a label (as in RFC 6116)."""
+    if key[0] == 0x65:
+        return b".".join(key[place : place + 1] for place in range(1, len(key)))
+    if key[0] == 0x68:
+        return b"_" + key[1:].replace(b":", b".", 1)
+    return key[1:]
 
 
 def kind(key: bytes) -> str:

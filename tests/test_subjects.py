@@ -25,6 +25,7 @@ from dnsbl.subjects import (
     parse,
     range_keys,
     text,
+    zone_name,
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -234,6 +235,18 @@ def test_ancestors_of_a_name_have_two_labels_or_more(name: str) -> None:
 def test_hashes_and_numbers_stand_alone(subject: str) -> None:
     assert list(ancestors(parse(subject))) == [parse(subject)]
     assert listing_key(parse(subject)) == parse(subject)
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        ("www.bad.example", b"example.bad.www"), ("+1234", b"1.2.3.4"), ("+123", b"1.2.3"),
+        ("email:" + "a" * 40, b"_email." + b"a" * 40), ("file:" + "b2" * 26, b"_file." + b"b2" * 26),
+        ("url:" + "0" * 40, b"_url." + b"0" * 40),
+    ],
+)  # fmt: skip
+def test_a_zone_holds_a_subject_under_labels_from_the_top(subject: str, name: bytes) -> None:
+    assert zone_name(parse(subject)) == name
 
 
 @settings(max_examples=300)

@@ -130,6 +130,7 @@ class GuardConfig(Model):
     asn: Share = 0.01  # share of an autonomous system's addresses within a day
     country: Share = 0.001  # share of a country's addresses within a day
     least: int = Field(default=100, ge=1)  # fewer listings are never too large a share
+    traps: int = Field(default=16, ge=1, le=1000)  # traps may list so many times as much
 
 
 class GeoConfig(Model):

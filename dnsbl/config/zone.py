@@ -119,7 +119,7 @@ class ZoneDef(Model):
 
     name: str
     origin: Name
-    kind: Literal["ip", "domain"]
+    kind: Literal["ip", "domain", "hash", "e164"]
     about: str = ""
     ns: list[Name] = Field(min_length=1)
     ns_ttl: DnsTtl = 86_400
@@ -147,9 +147,14 @@ class ZoneDef(Model):
         shared = {c for c in categories if categories.count(c) > 1}
         if shared:
             raise ValueError(f"category under two codes: {', '.join(sorted(shared))}")
-        if self.kind == "domain" and any(c.sublist for c in self.codes):
-            raise ValueError("a domain zone has no sublists: their labels could be names; use the codes")
+        if self.kind != "ip" and any(c.sublist for c in self.codes):
+            raise ValueError(f"{self.kind}: a zone of this kind has no sublists, only an ip zone has; use the codes")
         return self
+
+    @property
+    def exact(self) -> bool:
+        """A listed subject answers for itself alone. In a domain zone a name answers for all below it."""
+        return self.kind in ("hash", "e164")
 
     @property
     def mname(self) -> str:

@@ -4,7 +4,8 @@ The names of an ip zone are reversed addresses (RFC 5782 sections 2.1 and 2.4): 
 label written in one way only, and the same below the label of each sublist (2.3). A shorter path names a network
 and exists, without records, where anything in it is listed: resolvers that ask label by label (RFC 9156)
 take NXDOMAIN there for the end of the tree (RFC 8020). A short path can be both octets and nibbles.
-The names of a domain zone are the zone's own business: its view knows them.
+The names of a domain zone are the zone's own business: its view knows them. So are those of an exact zone: hashes
+below the label of what is hashed (`HASH._email`), and E.164 numbers with their digits reversed, one a label.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Served:
         self.view = view
         self.name = zone.name
         self.ttl = zone.ttl
+        self.kind = zone.kind
         self.is_ip = zone.kind == "ip"
+        self.exact = zone.exact
         self.labels = tuple(zone.origin.lower().encode("ascii").split(b"."))
         self.depth = len(self.labels)
         self.origin_size = len(zone.origin) + 2  # on the wire: a length before each label, the root after the last
@@ -133,7 +136,7 @@ class Served:
         labels = path[::-1]
         for number, label in enumerate(labels):
             if b"." in label:
-                found = self.view.lookup_name(labels[:number]) if number else NOTHING
+                found = self.view.lookup_name(labels[:number]) if number and not self.exact else NOTHING
                 return found if found > 0 else NOTHING
         return self.view.lookup_name(labels)
 
@@ -148,8 +151,12 @@ class Served:
 
     def subject(self, path: list[bytes]) -> bytes:
         """What was asked about, as people write it."""
-        if not self.is_ip:
+        if self.kind == "domain":
             return b".".join(presentation(label) for label in path)
+        if self.kind == "hash":
+            return path[-1][1:] + b":" + b".".join(path[:-1])
+        if self.kind == "e164":
+            return b"+" + b"".join(reversed(path))
         if len(path) == OCTET_LABELS:
             return b".".join(reversed(path))
         return inet_ntop(AF_INET6, int(b"".join(path)[::-1], 16).to_bytes(16, "big")).encode("ascii")

@@ -54,7 +54,7 @@ class Server:
         self,
         *,
         name: str,
-        kind: str,  # "ip" or "domain"
+        kind: str,  # "ip", "domain", "hash" or "e164"
         origin: bytes,  # on the wire, lower case, with the root
         soa: bytes,  # of negative answers, without owner
         apex: list[tuple[int, int, bytes]],  # type, number of records, records

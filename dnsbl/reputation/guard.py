@@ -142,16 +142,18 @@ class Guard:
         return None
 
     def limit(self, place: str, version: int, source: Source) -> int:
-        """How many addresses, or listings of a day, may be listed in a place before a person looks."""
+        """How many addresses, or listings of a day, may be listed in a place before a person looks. Traps have more
+        room: their addresses are proven by a connection, and waves of spam do come from whole networks."""
         kind = place.partition(":")[0]
+        room = self.limits.traps if source.kind == "trap" else 1
         if kind == "wide":
             return 0
         if kind == "day":
-            return source.daily if source.daily is not None else self.limits.daily
+            return source.daily if source.daily is not None else self.limits.daily * room
         if kind == "net":
-            return self.limits.network
+            return self.limits.network * room
         share = self.limits.asn if kind == "as" else self.limits.country
-        return max(self.limits.least, int(share * (self.size(place, version) or 0)))
+        return max(self.limits.least, int(share * room * (self.size(place, version) or 0)))
 
 
 class OneSource:

@@ -10,17 +10,18 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..errors import StoreError, SubjectError
+from ..hashing import MAX_QUERY
 from ..model import CATEGORIES
 from .auth import may_read
 from .problems import Problem
 from .state import WEB
 from .status import feed_rows
 from .subjects import public
-from .usage import operator_mail, postfix, rspamd
+from .usage import operator_mail, postfix, rspamd, spamassassin
 
 __all__ = ["Pages", "icon", "index", "lookup", "status", "style"]
 
-MAX_QUERY = 300  # characters shown again of what was asked
+ABOUT = {"ip": "addresses", "domain": "domain names", "hash": "hashes", "e164": "telephone numbers"}  # by kind of zone
 KINDS = {
     "feed": "a public list",
     "import": "a list of the operator's",
@@ -51,7 +52,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self.jinja.filters["moment"] = moment
-        self.jinja.globals.update(kinds=KINDS, states=STATES, categories=CATEGORIES)
+        self.jinja.globals.update(about=ABOUT, kinds=KINDS, states=STATES, categories=CATEGORIES)
 
     def render(self, name: str, status: int = 200, **values: Any) -> web.Response:
         text = self.jinja.get_template(name).render(**values)
@@ -74,7 +75,11 @@ async def index(request: web.Request) -> web.StreamResponse:
     facts = await state.threads.read(state.book.facts)
     zones = [each.zone for each in facts]
     return state.pages.render(
-        "index.html", zones=[each.as_model() for each in facts], postfix=postfix(zones), rspamd=rspamd(zones)
+        "index.html",
+        zones=[each.as_model() for each in facts],
+        postfix=postfix(zones),
+        rspamd=rspamd(zones),
+        spamassassin=spamassassin(zones),
     )
 
 
@@ -82,7 +87,7 @@ async def lookup(request: web.Request) -> web.StreamResponse:
     """One subject, in plain words."""
     state = request.app[WEB]
     app = state.backend.app
-    asked = request.query.get("q", "").strip()[:MAX_QUERY]
+    asked = asked_of(request)
     zones = app.zones
     values: dict[str, Any] = {"asked": asked, "found": None, "mistake": "", "zones": zones, "mail": operator_mail}
     if not asked:
@@ -99,6 +104,14 @@ async def lookup(request: web.Request) -> web.StreamResponse:
     welcome = [view for view in listed if view not in blocked]
     values |= {"found": found, "blocked": blocked, "welcome": welcome}
     return await state.threads.read(state.pages.render, "lookup.html", **values)
+
+
+def asked_of(request: web.Request) -> str:
+    """What is asked about; cut where it is longer than anything that means something. A zone's text has a number as it
+    is in its link, `?q=+4930123456`, and a plus there is a space (WHATWG URL, application/x-www-form-urlencoded)."""
+    text = request.query.get("q", "")[: MAX_QUERY + 1]
+    asked = text.strip()
+    return "+" + asked if text[:1] == " " and asked.isascii() and asked.isdigit() else asked
 
 
 async def status(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from ..errors import PublishRefused
 from ..reputation.exemptions import Exemptions
 from ..store.contract import Store
 from ..subjects import bounds, inside, listing_key
+from . import exact
 from . import names as naming
 from .arrays import Arrays, answer_ids, compact, numbers, singles
 from .served import ServedZone
@@ -82,8 +83,8 @@ def build_base(store: Store, zone: ZoneDef, exempt: Exemptions) -> tuple[Arrays,
     """The whole zone: arrays, answers, and the number of pieces or names."""
     answers = Answers(zone)
     exempt = exempt.within(zone)
-    if zone.kind == "domain":
-        return (*names_base(store, zone, exempt, answers),)
+    if zone.kind != "ip":
+        return names_base(store, zone, exempt, answers)
     listed4 = read_ranges(store, zone, answers, b"4")
     table4 = flatten(listed4, holes(exempt, zone.name, 4))
     del listed4
@@ -180,6 +181,9 @@ def test_values(zone: ZoneDef, answers: Answers) -> dict[bytes, int]:
 
 
 def names_base(store: Store, zone: ZoneDef, exempt: Exemptions, answers: Answers) -> tuple[Arrays, Answers, int]:
+    if zone.exact:
+        found = exact.whole(store, zone, exempt, answers.mask, answers.id)
+        return {**no_ranges(answers), **naming.index(found)}, answers, len(found)
     masks: dict[bytes, int] = {}
     for rows in store.listing_chunks(zone.name, b"d", b"e"):
         masks.update((subject[1:], answers.mask(codes)) for subject, codes in rows)
@@ -227,16 +231,24 @@ def build_delta(
     answers = Answers.of(zone, served.answers)
     exempt = exempt.within(zone)
     changed = set(subjects)
-    if zone.kind == "domain":
-        names = [subject[1:] for subject in changed if subject[:1] == b"d"]
-        around = Around(store, zone, exempt, answers)
-        found = naming.changed(names, carried_names(served), around, answers.id) | test_values(zone, answers)
+    if zone.kind != "ip":
+        found = carried_names(served) | changed_names(store, zone, exempt, served, changed, answers)
         return {**no_ranges(answers), **naming.index(found)}, answers, len(found)
     table4 = delta_ranges(store, zone, exempt, served, [s for s in changed if s[:1] == b"4"], answers)
     table6 = delta_ranges(store, zone, exempt, served, [s for s in changed if s[:1] == b"6"], answers, family=6)
     whole6 = overlay(ranges_of(served.base, "v6", answers), table6)
     arrays = ip_arrays(with_tests(table4, zone), table6, deep(zone, exempt, whole6), answers)
     return arrays, answers, len(table4) + len(table6)
+
+
+def changed_names(
+    store: Store, zone: ZoneDef, exempt: Exemptions, served: ServedZone, changed: Iterable[bytes], answers: Answers
+) -> dict[bytes, int]:
+    if zone.exact:
+        return exact.changed(store, zone, exempt, changed, answers.mask, answers.id)
+    names = [subject[1:] for subject in changed if subject[:1] == b"d"]
+    around = Around(store, zone, exempt, answers)
+    return naming.changed(names, carried_names(served), around, answers.id) | test_values(zone, answers)
 
 
 def delta_ranges(

@@ -11,7 +11,8 @@ Names come in the order of the tree, a name before what is below it, and say wha
     HOLE       exempt, with everything below, under a listed name
 
 Every name at which an answer changes is there, and every one that stands between such a name and a listed one above it:
-what a format without a longest match (a master file, RFC 4592) must write out.
+what a format without a longest match (a master file, RFC 4592) must write out. In an exact zone names are LISTED or
+EMPTY, and nothing is said of what is above.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Names:
 
     rows: list[bytes]
     masks: Words  # by answer id
+    exact: bool = False  # a name answers for itself alone
     values: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,9 @@ class Names:
 
     def nodes(self) -> Iterator[Node]:
         """All of them, those between listed names and holes or deeper names made up."""
+        if self.exact:
+            yield from self.exact_nodes()
+            return
         masks = self.masks.tolist()
         path: list[tuple[bytes, int]] = []  # the names above, each with a zero at its end, and their masks
         for row, value in zip(self.rows, self.values.tolist(), strict=True):
@@ -92,6 +97,12 @@ class Names:
                 mask, kind = above, Kind.BETWEEN if above else Kind.EMPTY
             path.append((name, mask))
             yield Node(plain(name), mask, kind, above)
+
+    def exact_nodes(self) -> Iterator[Node]:
+        masks = self.masks.tolist()
+        for row, value in zip(self.rows, self.values.tolist(), strict=True):
+            name = plain(row[: 1 - TAIL])
+            yield Node(name, masks[value], Kind.LISTED, 0) if value < EMPTY_NAME else Node(name, 0, Kind.EMPTY, 0)
 
     def listed(self, code: int) -> Iterator[bytes]:
         """The listed names that answer with a code, from the top label."""
@@ -147,7 +158,7 @@ def contents(view: ServedZone) -> Contents:
         merged(view, "v4", answers),
         without(merged(view, "v6", answers), {piece.upper for piece in deep}),
         [piece for piece in deep if piece.mask],
-        Names(rows_of(view), masks),
+        Names(rows_of(view), masks, view.zone.exact),
     )
 
 

@@ -30,7 +30,8 @@ from ..files import replacing
 from ..reputation.exemptions import Exemptions
 from ..special import NEVER_LIST
 from ..store.contract import Change, Store
-from ..subjects import bounds, kind, text
+from ..subjects import bounds, kind, text, zone_name
+from . import exact
 from .arrays import answer_ids, numbers, write
 from .build import Answers, build_base, build_delta, test_points
 from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer, zone_directory
@@ -160,7 +161,7 @@ class Publisher:
             "made_at": now,
             "answers": answers.lists(),
             "listings": self.listings(served, whole),
-            "names": count if self.zone.kind == "domain" else 0,
+            "names": 0 if self.zone.kind == "ip" else count,
             "base": serial if whole or served is None else served.base.info["serial"],
         }
 
@@ -294,11 +295,10 @@ def cover(served: ServedZone) -> int:
 def check(new: ServedZone, old: ServedZone | None, force: bool) -> None:
     """What must hold before anyone is answered from it. Raises PublishRefused."""
     zone = new.zone
-    if zone.kind == "domain":
-        if new.lookup_name([b"test"]) <= 0 or new.lookup_name([b"invalid"]) != 0:
-            raise PublishRefused(f"zone {zone.name}: the test names do not answer right; nothing was published")
-    else:
+    if zone.kind == "ip":
         check_addresses(new)
+    else:
+        check_names(new)
     if force:
         return
     share = cover(new) / IP4_SPACE
@@ -313,6 +313,18 @@ def check(new: ServedZone, old: ServedZone | None, force: bool) -> None:
             f"zone {zone.name}: {after:,} listings where there were {before:,}; if that is meant, "
             f"run `dnsbl zone build {zone.name} --force`"
         )
+
+
+def check_names(new: ServedZone) -> None:
+    zone = new.zone
+    if zone.exact:
+        listed = [zone_name(subject) for subject in exact.test_points(zone)]
+        never = [zone_name(subject) for subject in exact.never_listed(zone)]
+    else:
+        listed, never = [b"test"], [b"invalid"]
+    right = all(new.lookup_name(name.split(b".")) > 0 for name in listed)
+    if not right or any(new.lookup_name(name.split(b".")) > 0 for name in never):
+        raise PublishRefused(f"zone {zone.name}: the test names do not answer right; nothing was published")
 
 
 def check_addresses(new: ServedZone) -> None:

@@ -43,6 +43,7 @@ class ServedZone:
         self.layers4 = [layer_of(file, "v4") for file in files]
         self.layers6 = [layer_of(file, "v6") for file in files]
         self.deep = files[0] if len(files[0].v6d) else None  # the newest file has all of them
+        self.exact = self.zone.exact
 
     def lookup4(self, address: int) -> int:
         for layer in self.layers4:
@@ -78,6 +79,8 @@ class ServedZone:
         return any_of(self.layers6, upper_first, upper_last, wanted)
 
     def lookup_name(self, labels: list[bytes]) -> int:
+        if self.exact:
+            return self.lookup_exact(labels)
         answer, empty = NOTHING, False
         name = b""
         for label in labels:
@@ -91,6 +94,15 @@ class ServedZone:
             elif value == HOLE:
                 answer = NOTHING
         return answer or (EMPTY if empty else NOTHING)
+
+    def lookup_exact(self, labels: list[bytes]) -> int:
+        """A name as it is, whatever is listed above it."""
+        if any(b"." in label for label in labels):
+            return NOTHING
+        value = self.name_value(b".".join(labels))
+        if value == EMPTY_NAME:
+            return EMPTY
+        return value if 0 <= value < EMPTY_NAME else NOTHING
 
     def name_value(self, name: bytes) -> int:
         """What the newest layer that knows it says of exactly this name (text from the top label)."""

@@ -26,7 +26,8 @@ Format, version 2, all numbers little-endian:
 
 A column of answer ids whose items are all equal is stored as one item, which holds for all. Answer id 0 is "not
 listed": in a delta it takes away what the base has. A name's value is an answer id, or one of EMPTY_NAME (only names
-below it), HOLE (exempt below a listed name), GONE (a delta: not in the zone any more).
+below it), HOLE (exempt below a listed name), GONE (a delta: not in the zone any more). In an exact zone, as its
+definition says, a name answers for itself alone and there are no holes.
 
 Failure: a file that is short, altered or from another version is refused with SnapshotError before anything of it
 is used. Restart: read the file that `current` names; nothing is parsed but `meta`.

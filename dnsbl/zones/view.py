@@ -39,5 +39,5 @@ class ZoneView(Protocol):
 
     def lookup_name(self, labels: list[bytes]) -> int:
         """The answer id of a name, given as lower-case labels from the top (`[b"example", b"bad", b"www"]`):
-        that of the deepest listed name at or above it, NOTHING, or EMPTY."""
+        that of the deepest listed name at or above it, in an exact zone of this very name; NOTHING, or EMPTY."""
         ...

@@ -14,7 +14,7 @@ from dnsbl import native
 from dnsbl.config import DnsConfig, ZoneDef
 from dnsbl.dns.answer import Answerer
 from dnsbl.dns.native import Native
-from dnsbl.zones import arrays
+from dnsbl.zones import arrays, exact
 from dnsbl.zones import names as naming
 from dnsbl.zones.build import Answers, ip_arrays, no_ranges
 from dnsbl.zones.served import ServedZone
@@ -58,7 +58,7 @@ def compiled(
         if over is None:
             return ServedZone(base)
         everything = {**(networks or {}), **over} if zone.kind == "ip" else {}
-        changed = ({}, over) if zone.kind == "domain" else (over, {})
+        changed = (over, {}) if zone.kind == "ip" else ({}, over)
         return ServedZone(base, written(path / "2.delta", zone, answers, *changed, serial, everything, True))
 
 
@@ -66,7 +66,7 @@ def written(
     path: Path, zone: ZoneDef, answers: Answers, networks: Networks, names: Networks, serial: int,
     everything: Networks | None = None, delta: bool = False,
 ) -> Snapshot:  # fmt: skip
-    if zone.kind == "domain":
+    if zone.kind != "ip":
         found = name_values(names, answers, delta)
         parts = {**no_ranges(answers), **naming.index(found)}
     else:
@@ -81,7 +81,8 @@ def written(
 
 def name_values(names: Networks, answers: Answers, delta: bool) -> dict[bytes, int]:
     masks = {b".".join(reversed(name.encode().split(b"."))): mask_of(codes) for name, codes in names.items()}
-    found = naming.values({name: mask for name, mask in masks.items() if mask}, [], answers.id)
+    listed = {name: mask for name, mask in masks.items() if mask}
+    found = exact.values(listed, answers.id) if answers.zone.exact else naming.values(listed, [], answers.id)
     gone = {name: GONE for name, mask in masks.items() if not mask} if delta else {}
     return {**gone, **found}
 

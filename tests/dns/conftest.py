@@ -9,7 +9,7 @@ import pytest
 
 from dnsbl import native
 
-BOTH = {"test_dns_server", "test_peers", "test_rfc8906", "test_tcp", "test_udp"}
+BOTH = {"test_dns_server", "test_hash_peers", "test_peers", "test_rfc8906", "test_tcp", "test_udp"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,6 +15,8 @@ from dnsbl.zones.view import EMPTY, NOTHING
 
 IP_ORIGIN = "bl.example"
 DOMAIN_ORIGIN = "dbl.example"
+HASH_ORIGIN = "hash.example"
+PHONE_ORIGIN = "tel.example"
 
 
 def ip_zone(**changes: object) -> ZoneDef:
@@ -46,6 +48,14 @@ def domain_zone(**changes: object) -> ZoneDef:
         ],
     }
     return ZoneDef.model_validate(values | changes)
+
+
+def hash_zone(**changes: object) -> ZoneDef:
+    return domain_zone(**{"name": "hash", "origin": HASH_ORIGIN, "kind": "hash"} | changes)
+
+
+def phone_zone(**changes: object) -> ZoneDef:
+    return domain_zone(**{"name": "phone", "origin": PHONE_ORIGIN, "kind": "e164"} | changes)
 
 
 class FakeView:
@@ -95,7 +105,7 @@ class FakeView:
 
     def lookup_name(self, labels: list[bytes]) -> int:
         name = tuple(labels)
-        for depth in range(len(name), 0, -1):
+        for depth in range(len(name), len(name) - 1 if self.zone.exact else 0, -1):
             if name[:depth] in self.names:
                 return self.ids[self.names[name[:depth]]]
         return EMPTY if any(listed[: len(name)] == name for listed in self.names) else NOTHING
@@ -163,11 +173,21 @@ NETWORKS = {
     "::ffff:7f00:2": [0, 1, 2],
 }
 NAMES = {"test": [0, 1], "bad.example": [0], "deep.worse.example": [1]}
+# Names as they are asked for: of a hash below its type, of a number with its digits reversed.
+EMAIL = "567159d622ffbb50b11b0efd307be358624a26ee"
+FILE = "vj4ujc3ktihu3oxtxs3ejx2skzfzcv2vhdilbn7ogcepluupb5oa"
+HASHES = {f"{EMAIL}._email": [0, 1], f"{FILE}._file": [1], f"{'0' * 40}._url": [0]}
+NUMBERS = {"4.3.2.1": [0], "6.5.4.3.2.1": [1], "2.0.0.0.0.0.0.0.0.7.2.1.9.9.9": [0, 1]}
 
 
 def default_answerer(**settings: object) -> Answerer:
-    """An ip zone and a domain zone with a little of everything."""
-    views = [FakeView(ip_zone(), NETWORKS), FakeView(domain_zone(), names=NAMES)]
+    """A zone of each kind with a little of everything."""
+    views = [
+        FakeView(ip_zone(), NETWORKS),
+        FakeView(domain_zone(), names=NAMES),
+        FakeView(hash_zone(), names=HASHES),
+        FakeView(phone_zone(), names=NUMBERS),
+    ]
     return Answerer(views, DnsConfig.model_validate(settings))
 
 

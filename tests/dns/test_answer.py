@@ -2,7 +2,22 @@
 
 import pytest
 from dnslib import QTYPE, DNSRecord
-from fake import DOMAIN_ORIGIN, IP_ORIGIN, FakeView, ask, default_answerer, domain_zone, ip_zone, opt, query, rcode
+from fake import (
+    DOMAIN_ORIGIN,
+    EMAIL,
+    FILE,
+    HASH_ORIGIN,
+    IP_ORIGIN,
+    PHONE_ORIGIN,
+    FakeView,
+    ask,
+    default_answerer,
+    domain_zone,
+    ip_zone,
+    opt,
+    query,
+    rcode,
+)
 from fake import rdata as data
 from fake import reversed_name as name
 
@@ -156,6 +171,32 @@ def test_negative_answers_carry_the_soa_with_the_smaller_ttl(answerer):
     assert str(soa.rdata) == "ns1.bl.example. hostmaster.dnsbl.test. 2026010100 900 300 604800 60"
     short = Answerer([FakeView(ip_zone(soa={"ttl": 20, "minimum": 60}))], DnsConfig())
     assert ask(short, name("127.0.0.1")).auth[0].ttl == 20
+
+
+# Hashes and numbers
+
+
+def test_a_hash_answers_for_itself_alone(answerer):
+    assert data(ask(answerer, f"{EMAIL}._email.{HASH_ORIGIN}")) == ["127.0.1.2", "127.0.1.4"]
+    assert data(ask(answerer, f"{FILE.upper()}._File.{HASH_ORIGIN}", "TXT")) == [f'"file:{FILE} steals"']
+    assert is_nodata(ask(answerer, f"_email.{HASH_ORIGIN}"))
+    assert is_nodata(ask(answerer, f"{EMAIL}._email.{HASH_ORIGIN}", "AAAA"))
+    for absent in (f"{EMAIL}._url", f"x.{EMAIL}._email", EMAIL, "_cw"):
+        assert is_nxdomain(ask(answerer, f"{absent}.{HASH_ORIGIN}")), absent
+
+
+def test_a_number_answers_for_itself_alone(answerer):
+    assert data(ask(answerer, f"4.3.2.1.{PHONE_ORIGIN}")) == ["127.0.1.2"]
+    assert data(ask(answerer, f"6.5.4.3.2.1.{PHONE_ORIGIN}", "TXT")) == ['"+123456 steals"']
+    for above in ("5.4.3.2.1", "3.2.1", "1", "9"):  # RFC 8020: something is below
+        assert is_nodata(ask(answerer, f"{above}.{PHONE_ORIGIN}")), above
+    for absent in ("7.4.3.2.1", "7.6.5.4.3.2.1", "2", "1.2.3.4", "x.4.3.2.1"):
+        assert is_nxdomain(ask(answerer, f"{absent}.{PHONE_ORIGIN}")), absent
+
+
+@pytest.mark.parametrize("labels", [[b"4.3.2.1"], [b"4", b"3.2", b"1"], [b"x.y", b"4", b"3", b"2", b"1"]])
+def test_a_dot_inside_a_label_makes_no_digits_of_it(answerer, labels):
+    assert is_nxdomain(ask(answerer, [*labels, *PHONE_ORIGIN.encode().split(b".")]))
 
 
 # Sublists (RFC 5782 section 2.3)

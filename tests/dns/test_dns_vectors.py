@@ -10,7 +10,27 @@ import json
 from pathlib import Path
 
 import pytest
-from fake import DOMAIN_ORIGIN, IP_ORIGIN, NAMES, NETWORKS, FakeView, cookie, domain_zone, ip_zone, opt, option, query
+from fake import (
+    DOMAIN_ORIGIN,
+    EMAIL,
+    FILE,
+    HASH_ORIGIN,
+    HASHES,
+    IP_ORIGIN,
+    NAMES,
+    NETWORKS,
+    NUMBERS,
+    PHONE_ORIGIN,
+    FakeView,
+    cookie,
+    domain_zone,
+    hash_zone,
+    ip_zone,
+    opt,
+    option,
+    phone_zone,
+    query,
+)
 from fake import reversed_name as name
 
 from dnsbl.config import DnsConfig, ZoneDef
@@ -59,6 +79,25 @@ QUERIES = {
     "below a listed domain, TXT": query(f"WWW.bad.example.{DOMAIN_ORIGIN}", "TXT", extra=[opt()]),
     "above a listed domain": query(f"worse.example.{DOMAIN_ORIGIN}"),
     "a domain that is not listed": query(f"good.example.{DOMAIN_ORIGIN}"),
+    "a listed address by its hash": query(f"{EMAIL}._email.{HASH_ORIGIN}", extra=[opt()]),
+    "a listed file by its hash, upper case, TXT": query(f"{FILE.upper()}._FILE.{HASH_ORIGIN}", "TXT", extra=[opt()]),
+    "a listed address by its hash, AAAA": query(f"{EMAIL}._email.{HASH_ORIGIN}", "AAAA"),
+    "a hash of another type": query(f"{EMAIL}._url.{HASH_ORIGIN}"),
+    "a hash that is not listed": query(f"{'1' * 40}._url.{HASH_ORIGIN}"),
+    "the label of a type of hash": query(f"_url.{HASH_ORIGIN}"),
+    "below a listed hash": query(f"x.{EMAIL}._email.{HASH_ORIGIN}"),
+    "a listed number": query(f"4.3.2.1.{PHONE_ORIGIN}", extra=[opt()]),
+    "a listed number, TXT": query(f"6.5.4.3.2.1.{PHONE_ORIGIN}", "TXT"),
+    "a listed number, ANY": query(f"4.3.2.1.{PHONE_ORIGIN}", "ANY"),
+    "a number between listed ones": query(f"5.4.3.2.1.{PHONE_ORIGIN}"),
+    "a number above a listed one": query(f"2.1.{PHONE_ORIGIN}", extra=[opt()]),
+    "a number below a listed one": query(f"7.4.3.2.1.{PHONE_ORIGIN}"),
+    "a number of 15 digits": query(f"2.0.0.0.0.0.0.0.0.7.2.1.9.9.9.{PHONE_ORIGIN}"),
+    "a number that is not listed": query(f"1.0.0.0.0.0.0.0.0.7.2.1.9.9.9.{PHONE_ORIGIN}"),
+    "a number with a dot in a label": query([b"4", b"3.2", b"1", *PHONE_ORIGIN.encode().split(b".")]),
+    "a label with a dot in it below a number": query(
+        [b"x.y", *b"4.3.2.1".split(b"."), *PHONE_ORIGIN.encode().split(b".")]
+    ),
     "a label with a dot in it": query([b"bad.example", *DOMAIN_ORIGIN.encode().split(b".")]),
     "apex SOA": query(IP_ORIGIN, "SOA"),
     "apex NS, EDNS": query(IP_ORIGIN, "NS", extra=[opt()]),
@@ -207,6 +246,8 @@ def write():
         for definition, lists in (
             (ip_zone(), {"networks": NETWORKS, "names": {}}),
             (domain_zone(), {"networks": {}, "names": NAMES}),
+            (hash_zone(), {"networks": {}, "names": HASHES}),
+            (phone_zone(), {"networks": {}, "names": NUMBERS}),
         )
     ]
     data = {"settings": SETTINGS, "clock": CLOCK, "zones": zones, "vectors": []}

@@ -12,7 +12,22 @@ from unittest import mock
 import pytest
 from clients import udp_client
 from compiled import both, compiled, needs_native
-from fake import DOMAIN_ORIGIN, IP_ORIGIN, NAMES, NETWORKS, cookie, domain_zone, ip_zone, name_wire, opt, query
+from fake import (
+    DOMAIN_ORIGIN,
+    HASH_ORIGIN,
+    IP_ORIGIN,
+    NAMES,
+    NETWORKS,
+    PHONE_ORIGIN,
+    cookie,
+    domain_zone,
+    hash_zone,
+    ip_zone,
+    name_wire,
+    opt,
+    phone_zone,
+    query,
+)
 from fake import reversed_name as address_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -188,6 +203,56 @@ def test_made_up_zones_give_the_same_bytes(networks, changes, names, name_change
             same(paths, wire, transport, client)
 
 
+# Numbers and hashes among which some are above others, and some are none.
+NUMBER = st.text("123", min_size=1, max_size=15).map(".".join)
+HASH = st.builds("{}.{}".format, st.sampled_from(["0" * 40, "a" * 52, "x", "1.2"]), st.sampled_from(["_email", "_u"]))
+EXACT = st.builds(
+    lambda name, more, upper, qtype, dotted: query(
+        [
+            label
+            for label in [more, *(name.upper() if upper else name).encode().split(b".", 1 if dotted else -1)]
+            if label
+        ],
+        qtype,
+        extra=[opt()],
+    ),
+    st.one_of(NUMBER.map(lambda name: f"{name}.{PHONE_ORIGIN}"), HASH.map(lambda name: f"{name}.{HASH_ORIGIN}")),
+    st.sampled_from([b"", b"", b"1", b"x", b"a.b", b"\\"]),
+    st.booleans(),
+    TYPES,
+    st.sampled_from([False, False, True]),
+)
+
+
+@settings(deadline=None)
+@given(
+    numbers=st.dictionaries(NUMBER, LISTED, max_size=12),
+    number_changes=st.none() | st.dictionaries(NUMBER, CODES, max_size=6),
+    hashes=st.dictionaries(HASH, LISTED, max_size=6), hash_changes=st.none() | st.dictionaries(HASH, CODES, max_size=4),
+    wires=st.lists(EXACT, min_size=5, max_size=40), texts=TEXTS,
+)  # fmt: skip
+def test_made_up_exact_zones_give_the_same_bytes(numbers, number_changes, hashes, hash_changes, wires, texts):
+    codes = [c.model_copy(update={"text": t}) for c, t in zip(ip_zone().codes, texts, strict=True)]
+    codes = [code.model_copy(update={"sublist": ""}) for code in codes]
+    views = [
+        compiled(phone_zone().model_copy(update={"codes": codes}), names=numbers, over=number_changes),
+        compiled(hash_zone().model_copy(update={"codes": codes}), names=hashes, over=hash_changes),
+    ]
+    paths = both(views, nsid="site-1")
+    listed = [query(f"{name}.{PHONE_ORIGIN}", "TXT") for name in {**numbers, **(number_changes or {})}]
+    listed += [query(f"{name}.{HASH_ORIGIN}", "TXT") for name in {**hashes, **(hash_changes or {})}]
+    for wire in [*listed, *wires]:
+        same(paths, wire, "udp", "192.0.2.1")
+
+
+def test_a_zone_of_a_kind_that_is_not_known_is_refused():
+    paths = both([compiled(ip_zone(), NETWORKS)])
+    [served] = paths.answerer.zones.by_labels.values()
+    served.view.zone = ip_zone().model_copy(update={"kind": "asn"})
+    with pytest.raises(ValueError, match="unknown kind"):
+        paths.packed(served, served.view)
+
+
 @pytest.fixture(scope="module")
 def usual():
     views = [compiled(ip_zone(), NETWORKS), compiled(domain_zone(), names=NAMES)]
@@ -287,9 +352,13 @@ def large():
         f"{chosen.choice('abc')}{chosen.randrange(5000)}.{chosen.choice(['com', 'org'])}": [0] for _ in range(3000)
     }
     gone = {name: [] for name in [*networks][::50]} | {"9.9.9.9": [2], "77.0.0.0/8": []}
+    numbers = {".".join(str(chosen.randrange(10**9, 10**11))): [0] for _ in range(3000)}
+    hashes = {f"{chosen.randrange(16**40):040x}._email": [1] for _ in range(3000)}
     views = [
         compiled(ip_zone(), networks, over=gone),
         compiled(domain_zone(), names=names, over={name: [] for name in [*names][::9]}),
+        compiled(phone_zone(), names=numbers, over={name: [] for name in [*numbers][::9]}),
+        compiled(hash_zone(), names=hashes, over={name: [] for name in [*hashes][::9]}),
     ]
     asked = [address_name(network.split("/")[0]) for network in [*networks][::7]]
     asked += [address_name(str(IPv4Address(chosen.randrange(1 << 32)))) for _ in range(3000)]
@@ -297,6 +366,8 @@ def large():
     asked += [f"{more}{name}.{DOMAIN_ORIGIN}" for name in names for more in ("", "www.")]
     asked += [f"x{number}.com.{DOMAIN_ORIGIN}" for number in range(500)]
     asked += [f"{first}.{second}.{IP_ORIGIN}" for first in range(0, 256, 5) for second in (1, 77, 78)]
+    asked += [f"{name}.{PHONE_ORIGIN}" for name in numbers] + [f"7.{name}.{PHONE_ORIGIN}" for name in [*numbers][::7]]
+    asked += [f"{name}.{HASH_ORIGIN}" for name in hashes] + [f"7.{name}.{HASH_ORIGIN}" for name in [*hashes][::7]]
     return both(views), [query(name, chosen.choice(["A", "A", "TXT"])) for name in asked]
 
 

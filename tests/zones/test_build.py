@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from worlds import DAY, EXAMPLES, World, bucketed, codes4, codes6, name_codes, thresholds, world, zone
+from worlds import DAY, DOMAIN, EXAMPLES, IP, World, bucketed, codes4, codes6, name_codes, thresholds, world, zone
 
 from dnsbl.subjects import bounds, parse
 from dnsbl.zones.build import test_points as points_of
@@ -102,8 +102,8 @@ def assert_names(w: World, name: str, served: ServedZone) -> None:
     assert name_codes(served, "malware.test") == {1}
 
 
-def run(happened: list[tuple], name: str, check) -> None:  # type: ignore[no-untyped-def]
-    with world() as w:
+def run(happened: list[tuple], name: str, check, zones=(IP, DOMAIN)) -> None:  # type: ignore[no-untyped-def]
+    with world(zones) as w:
         w.publish(name)
         for event in [*happened, ("publish",)]:
             happen(w, event, name)

@@ -19,8 +19,8 @@ from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.reputation.sweep import ExemptionCache, sweep
 from dnsbl.special import NEVER_LIST
 from dnsbl.store import Exemption, SqliteStore
-from dnsbl.subjects import ancestors, bounds, is_ip, parse
-from dnsbl.zones import arrays
+from dnsbl.subjects import ancestors, bounds, is_ip, parse, zone_name
+from dnsbl.zones import arrays, exact
 from dnsbl.zones.build import test_points as points_of
 from dnsbl.zones.publish import Published, Publisher, zone_directory
 from dnsbl.zones.served import ServedZone, read_pointer
@@ -50,6 +50,8 @@ def zone(name: str, kind: str, **more: object) -> ZoneDef:
 
 IP = zone("ip", "ip")
 DOMAIN = zone("domain", "domain")
+HASH = zone("hash", "hash")
+PHONE = zone("phone", "e164")
 
 
 class World:
@@ -142,6 +144,17 @@ class World:
         if not codes and any(subject.startswith(key + b".") for subject in listings):
             return None
         return codes
+
+    def exact_codes(self, name: str, asked: bytes) -> set[int] | None:
+        """What a name of an exact zone is listed as, from the top label; None where it only stands above a listed
+        one."""
+        out = {*self.exempt_subjects(name), *exact.never_listed(self.zones[name])}
+        listed = {zone_name(s): codes for s, codes in self.listings(name).items() if s not in out}
+        for subject, mask in exact.test_points(self.zones[name]).items():
+            listed[zone_name(subject)] = {bit for bit in range(mask.bit_length()) if mask >> bit & 1}
+        if asked in listed:
+            return listed[asked]
+        return None if any(name.startswith(asked + b".") for name in listed) else set()
 
 
 def holds(subject: bytes, mark: bytes, address: int) -> bool:

@@ -6,7 +6,8 @@ use crate::snapshot::{hash_of, Snapshot, Target};
 use crate::zone::{nibble, octet, Kind, Zone, Zones};
 
 const TARGETS: usize = 128; // for a batch of 64 messages; what is above is not prepared
-const LABELS: usize = 4; // of a name before the origin: with more it is not prepared
+const LABELS: usize = 4; // of a domain name before the origin: with more it is not prepared
+const DIGITS: usize = 15; // of a number before the origin: the most that one has (E.164 section 6)
 const STEPS: usize = 2; // of an address or a name: its bucket, and what is in it
 const MOST_STEPS: usize = 8; // of a /64: enough for four billion of them
 const NIBBLES: usize = 32;
@@ -50,58 +51,63 @@ impl<'a> Glance<'a> {
     #[inline]
     fn note(&mut self, zones: &'a Zones, name: &[u8]) {
         if let Some((address, rest)) = address(name) {
-            if let Some(zone) = ending(zones, Kind::Ip, rest) {
+            if let Some(zone) = ending(zones, rest, |kind| kind == Kind::Ip) {
                 return self.put(zone, Target::Address(address));
             }
         }
         if let Some((upper, rest)) = upper(name) {
-            if let Some(zone) = ending(zones, Kind::Ip, rest) {
+            if let Some(zone) = ending(zones, rest, |kind| kind == Kind::Ip) {
                 return self.put(zone, Target::Upper(upper, 0));
             }
         }
         self.note_name(zones, name);
     }
 
-    /// A name: of its parents, the top-level domains are near already.
+    /// A name: of a domain's parents, the top-level domains are near already; a hash or number has none that count.
     fn note_name(&mut self, zones: &'a Zones, name: &[u8]) {
-        let mut labels = [&name[..0]; LABELS];
+        let mut labels = [&name[..0]; DIGITS];
         let mut rest = name;
-        for count in 1..=LABELS {
+        for count in 1..=DIGITS {
             let Some((label, after)) = split(rest) else {
                 return;
             };
             labels[count - 1] = label;
             rest = after;
-            if let Some(zone) = ending(zones, Kind::Domain, rest) {
-                return self.note_parents(zone, &labels[..count]);
+            if let Some(zone) = ending(zones, rest, |kind| kind != Kind::Ip) {
+                if zone.kind.exact() {
+                    self.note_labels(zone, &labels[..count], count - 1);
+                } else if count <= LABELS {
+                    self.note_labels(zone, &labels[..count], 1);
+                }
+                return;
             }
         }
     }
 
-    fn note_parents(&mut self, zone: &'a Zone, labels: &[&[u8]]) {
-        let mut text = [0; MAX_NAME + LABELS];
+    /// The names that these labels make from the top, but for the shortest `first`.
+    fn note_labels(&mut self, zone: &'a Zone, labels: &[&[u8]], first: usize) {
+        let mut text = [0; MAX_NAME];
         let mut size = 0;
         for (number, label) in labels.iter().rev().enumerate() {
-            if number > 0 {
-                text[size] = b'.';
-                size += 1;
+            let dot: &[u8] = if number > 0 { b"." } else { b"" };
+            for part in [dot, label] {
+                let Some(place) = text.get_mut(size..size + part.len()) else {
+                    return;
+                };
+                place.copy_from_slice(part);
+                size += part.len();
             }
-            let Some(place) = text.get_mut(size..size + label.len()) else {
-                return;
-            };
-            place.copy_from_slice(label);
-            size += label.len();
-            if number > 0 {
+            if number >= first {
                 self.put(zone, Target::Name(hash_of(&text[..size])));
             }
         }
     }
 }
 
-/// The zone of this kind whose origin is all that is left of a name; in lower case, as most ask.
+/// The zone of such a kind whose origin is all that is left of a name; in lower case, as most ask.
 #[inline]
-fn ending<'a>(zones: &'a Zones, kind: Kind, rest: &[u8]) -> Option<&'a Zone> {
-    zones.iter().find(|zone| zone.kind == kind && rest.starts_with(&zone.origin))
+fn ending<'a>(zones: &'a Zones, rest: &[u8], wanted: impl Fn(Kind) -> bool) -> Option<&'a Zone> {
+    zones.iter().find(|zone| wanted(zone.kind) && rest.starts_with(&zone.origin))
 }
 
 #[inline]

@@ -161,7 +161,7 @@ impl PyServer {
             slot: self.slot(name),
             depth: depth(&origin)?,
             origin: origin.into(),
-            kind: if kind == "ip" { Kind::Ip } else { Kind::Domain },
+            kind: Kind::of(kind).ok_or_else(|| PyValueError::new_err("a zone of an unknown kind"))?,
             soa: soa.into(),
             apex: apex.collect(),
             ttl,

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::answer::Settings;
 use crate::cookies::Cookies;
 use crate::memory::Memory;
-use crate::snapshot::{Refused, Snapshot};
+use crate::snapshot::{Refused, Snapshot, EMPTY_NAME};
 use crate::zone::{Kind, RecordSet, Table, Zone, Zones};
 
 /// A section: its name, the octets of an item, its bytes.
@@ -124,7 +124,23 @@ pub fn addresses() -> Vec<u8> {
 /// A domain zone's file: `test`.
 #[must_use]
 pub fn names() -> Vec<u8> {
-    let records = b"\x04\x01\x00test".to_vec();
+    listed(&[("test", 1)])
+}
+
+/// A number zone's file: +12, and what is above it.
+#[must_use]
+pub fn numbers() -> Vec<u8> {
+    listed(&[("1.2", 1), ("1", EMPTY_NAME)])
+}
+
+/// A file of names from the top label and their values.
+fn listed(names: &[(&str, u16)]) -> Vec<u8> {
+    let mut records = Vec::new();
+    for (name, value) in names {
+        records.push(u8::try_from(name.len()).unwrap_or(0));
+        records.extend_from_slice(&value.to_le_bytes());
+        records.extend_from_slice(name.as_bytes());
+    }
     file(&[("nidx", 4, words(&[0, u32::try_from(records.len()).unwrap_or(0)])), ("names", 1, records)])
 }
 
@@ -161,11 +177,17 @@ fn zone(kind: Kind, name: &str, file: &[u8]) -> Arc<Zone> {
     })
 }
 
-/// `bl.example` with `addresses`, `dbl.example` with `names`.
+/// `bl.example` with `addresses`, `dbl.example` with `names`, `tel.example` with `numbers`, and `hash.example`, whose
+/// names are no hashes: `test`.
 #[must_use]
 pub fn zones() -> Zones {
-    let ip = zone(Kind::Ip, "bl.example", &addresses());
-    Zones::new(vec![ip, zone(Kind::Domain, "dbl.example", &names())], 1)
+    let made = [
+        zone(Kind::Ip, "bl.example", &addresses()),
+        zone(Kind::Domain, "dbl.example", &names()),
+        zone(Kind::E164, "tel.example", &numbers()),
+        zone(Kind::Hash, "hash.example", &names()),
+    ];
+    Zones::new(made.into(), 1)
 }
 
 /// The same, and `broken.example`: a zone with a mistake of ours in it, so that networks asked of it panic.

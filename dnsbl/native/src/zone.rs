@@ -66,8 +66,32 @@ impl Table {
 pub enum Kind {
     /// Addresses, reversed.
     Ip,
-    /// Names.
+    /// Names, each with everything below it.
     Domain,
+    /// Hashes, below the label of what is hashed.
+    Hash,
+    /// E.164 numbers, reversed, a digit a label.
+    E164,
+}
+
+impl Kind {
+    /// The kind that a zone's definition names.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "ip" => Some(Self::Ip),
+            "domain" => Some(Self::Domain),
+            "hash" => Some(Self::Hash),
+            "e164" => Some(Self::E164),
+            _ => None,
+        }
+    }
+
+    /// Whether a listed name answers for itself alone.
+    #[must_use]
+    pub fn exact(self) -> bool {
+        matches!(self, Self::Hash | Self::E164)
+    }
 }
 
 /// A zone, made ready; immutable.
@@ -211,8 +235,10 @@ impl Zone {
     #[must_use]
     pub fn find(&self, name: &Name, around: &mut Around) -> Found {
         let labels = name.count - self.depth;
-        if self.kind == Kind::Domain {
-            return self.find_name(name, labels);
+        match self.kind {
+            Kind::Ip => {}
+            Kind::Domain => return self.find_name(name, labels),
+            Kind::Hash | Kind::E164 => return self.find_exact(name, labels),
         }
         let last = name.label(labels - 1);
         match self.sublists.iter().position(|label| **label == *last) {
@@ -353,6 +379,32 @@ impl Zone {
         }
     }
 
+    /// A name as it is, whatever is listed above it. A label with a dot in it is in none.
+    fn find_exact(&self, name: &Name, labels: usize) -> Found {
+        let mut text = [0; MAX_NAME];
+        let mut size = 0;
+        if labels > self.files().map(|file| file.deepest).max().unwrap_or(0) {
+            return Found::Nothing;
+        }
+        for number in (0..labels).rev() {
+            let label = name.label(number);
+            if label.contains(&b'.') {
+                return Found::Nothing;
+            }
+            if size > 0 {
+                text[size] = b'.';
+                size += 1;
+            }
+            text[size..size + label.len()].copy_from_slice(label);
+            size += label.len();
+        }
+        match self.name_value(&text[..size]) {
+            Some(EMPTY_NAME) => Found::Empty,
+            Some(value) if value < EMPTY_NAME => self.listed(0, value, labels),
+            _ => Found::Nothing,
+        }
+    }
+
     #[inline]
     fn name_value(&self, name: &[u8]) -> Option<u16> {
         match self.files().find_map(|file| file.name(name)) {
@@ -390,6 +442,16 @@ impl Zone {
     fn write_subject(&self, name: &Name, labels: usize, text: &mut Vec<u8>) {
         match (self.kind, labels) {
             (Kind::Domain, _) => join(text, (0..labels).map(|number| name.label(number)), presentation),
+            (Kind::Hash, _) => {
+                let (hash, what) = (0..labels - 1, name.label(labels - 1));
+                text.extend_from_slice(what.get(1..).unwrap_or_default());
+                text.push(b':');
+                join(text, hash.map(|number| name.label(number)), Vec::extend_from_slice);
+            }
+            (Kind::E164, _) => {
+                text.push(b'+');
+                (0..labels).rev().for_each(|number| text.extend_from_slice(name.label(number)));
+            }
             (Kind::Ip, OCTETS) => {
                 join(text, (0..labels).rev().map(|number| name.label(number)), Vec::extend_from_slice);
             }

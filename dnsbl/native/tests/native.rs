@@ -14,7 +14,7 @@ use dnsbl_native::cookies::{Cookies, Worth};
 use dnsbl_native::counters::{Event, Tally};
 use dnsbl_native::message::{parse, Name, Parsed};
 use dnsbl_native::snapshot::{Family, Wanted};
-use dnsbl_native::testing::{addresses, broken_zones, file, names, seal, settings, snapshot, zones};
+use dnsbl_native::testing::{addresses, broken_zones, file, names, numbers, seal, settings, snapshot, zones};
 use dnsbl_native::udp::{prepare, Loop, Shared};
 use dnsbl_native::watch::{Queue, Sample, Sampler, Samples, MAX_HANDED};
 use dnsbl_native::zone::Zones;
@@ -67,6 +67,18 @@ fn names_are_told_apart() {
     assert_eq!(rcode(&question("7.2.0.192.sub.bl.example", 1)), 3);
     assert_eq!(rcode(&question("www.test.dbl.example", 1)), 0);
     assert_eq!(rcode(&question("example", 1)), 5);
+}
+
+#[test]
+fn a_number_or_a_hash_answers_for_itself_alone() {
+    let (outcome, answer) = ask(&question("2.1.tel.example", 16), false);
+    assert!(matches!(outcome, Outcome::Reply(reply) if reply.rcode == 0));
+    assert!(answer.windows(13).any(|part| part == b"See +12 there"));
+    assert_eq!(ask(&question("1.tel.example", 1), false).1[3..8], [0, 0, 1, 0, 0]);
+    for absent in ["2.tel.example", "3.2.1.tel.example", "1.2.tel.example", "x.test.hash.example"] {
+        assert_eq!(rcode(&question(absent, 1)), 3, "{absent}");
+    }
+    assert_eq!(rcode(&question("test.hash.example", 1)), 0);
 }
 
 #[test]
@@ -128,7 +140,7 @@ fn samples_stand_for_all_that_was_asked() {
 
 #[test]
 fn damaged_files_are_refused() {
-    for good in [addresses(), names(), file(&[])] {
+    for good in [addresses(), names(), numbers(), file(&[])] {
         assert!(snapshot(&good).is_ok());
         let step = if cfg!(miri) { 97 } else { 1 };
         for at in (0..good.len()).step_by(step) {
@@ -207,6 +219,8 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
     let known = prop_oneof![
         Just(question("2.0.0.127.bl.example", 16)),
         Just(question("x.test.dbl.example", 255)),
+        Just(question("2.1.tel.example", 16)),
+        Just(question("test.hash.example", 16)),
         Just(question("bl.example", 6)),
         Just([question("bl.example", 6), b"\0\0\x29\x10\0\0\0\0\0\0\x0c\0\x0a\0\x08abcdefgh".to_vec()].concat()),
     ];

@@ -12,6 +12,7 @@ but itself:
   or more, where no IPv4 name is.
 - A listed name has a wildcard; each name between it and what is below, its records and a wildcard again.
 - What is exempt below a listed name exists with a TXT record only, and what is below that does not exist.
+- In an exact zone there is no wildcard: a name answers for itself alone.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ NOTES_NAMES = (
 )
 EXEMPT = '\tTXT "exempt: not listed"\n'
 NO_ADDRESS = '\tTXT "no address"\n'
+NOTES_EXACT = ("- named refuses names with `_` unless the zone has `check-names ignore`.",)
 MAX_STRING = 255  # RFC 1035 section 3.3
 MAX_TEXT = 4096  # octets of one text
 MAX_NAME = 253
@@ -52,10 +54,12 @@ LEAST6 = 16  # prefix: four labels, below which no IPv4 name is
 
 def lines(held: Contents) -> Iterator[str]:
     zone = held.zone
-    domain = zone.kind == "domain"
-    yield header(held, ";", [*NOTES, *(NOTES_NAMES if domain else NOTES_IP)])
+    if zone.exact:
+        yield header(held, ";", NOTES_EXACT if zone.kind == "hash" else ())
+    else:
+        yield header(held, ";", [*NOTES, *(NOTES_IP if zone.kind == "ip" else NOTES_NAMES)])
     yield apex(zone, held.serial)
-    if domain:
+    if zone.kind != "ip":
         yield from chunked(names(held))
         return
     yield from addresses(held, "", range(len(zone.codes)))
@@ -208,8 +212,18 @@ def names(held: Contents) -> Iterator[str]:
     records = ByMask(held.zone, range(len(held.zone.codes)))
     room = MAX_NAME - len(held.zone.origin) - 1
     for node in held.names.nodes():
-        if node.kind is not Kind.EMPTY and len(node.name) <= room:
+        if node.kind is Kind.EMPTY or len(node.name) > room:
+            continue
+        if held.zone.exact:
+            yield name_text(node.name) + records[node.mask].of(subject_of(node.name, held.zone.kind))
+        else:
             yield name_records(node, records, room)
+
+
+def subject_of(name: bytes, kind: str) -> str:
+    """A hash or number as people write it, from its name from the top label."""
+    text = name.decode("ascii")
+    return text[1:].replace(".", ":", 1) if kind == "hash" else "+" + text.replace(".", "")
 
 
 def name_records(node: Node, records: ByMask, room: int) -> str:

@@ -6,7 +6,8 @@
     :CODE:TEXT
     192.0.2.0/24
     $DATASET ip6trie:CODE @ SUB     the same for IPv6
-    $DATASET dnset:CODE @           or for names: .bad.example, and !.ok.bad.example for what is exempt
+    $DATASET dnset:CODE @           or for names: .bad.example, and !.ok.bad.example for what is exempt; in an exact
+                                    zone names without the dot: of themselves alone
 
 Every code has datasets of its own because rbldnsd answers from the one best match of a dataset, and joins the answers
 of all datasets of a zone. As all codes have a test point, no dataset is empty.
@@ -34,24 +35,25 @@ NOTES = (
 )
 NOTES_IP = ("Listed IPv4 addresses are also listed as ::ffff:a.b.c.d.",)
 NOTES_NAMES = ("In a text, $ is the listed name, not the name asked for.",)
+NOTES_EXACT = ("In a text, $ is the listed name: a hash and the label of its type, or a number's digits reversed.",)
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def lines(held: Contents) -> Iterator[str]:
     zone = held.zone
     notes = [note.format(origin=zone.origin) for note in NOTES]
-    yield header(held, "#", [*notes, *(NOTES_NAMES if zone.kind == "domain" else NOTES_IP)])
+    yield header(held, "#", [*notes, *(NOTES_IP if zone.kind == "ip" else NOTES_EXACT if zone.exact else NOTES_NAMES)])
     yield specials(zone, held.serial)
     taken = held.names.taken()
     for number, code in enumerate(zone.codes):
-        if zone.kind == "domain":
-            yield dataset("dnset", code)
-            yield from names(held, taken, number)
-        else:
+        if zone.kind == "ip":
             yield dataset("ip4set", code)
             yield from (networks4(blocks) for blocks in networks(coded(held.ip4, number), 32))
             yield dataset("ip6trie", code)
             yield from chunked(addresses6(held, number))
+        else:
+            yield dataset("dnset", code)
+            yield from names(held, taken, number)
 
 
 def specials(zone: ZoneDef, serial: int) -> str:
@@ -109,6 +111,7 @@ def entry6(first: int, prefix: int) -> str:
 
 
 def names(held: Contents, taken: Sequence[tuple[bytes, int]], code: int) -> Iterator[str]:
-    """Listed names with all below them, and those below that do not answer with the code."""
-    yield from chunked(f".{name_text(name)}\n" for name in held.names.listed(code))
+    """Listed names, with all below them unless the zone is exact, and those below that do not answer with the code."""
+    dot = "" if held.zone.exact else "."
+    yield from chunked(f"{dot}{name_text(name)}\n" for name in held.names.listed(code))
     yield from chunked(f"!.{name_text(name)}\n" for name, mask in taken if mask >> code & 1)

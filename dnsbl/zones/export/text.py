@@ -98,7 +98,7 @@ def header(held: Contents, mark: str, notes: Iterable[str]) -> str:
     """What the file is, as comments: zone, serial, time, count, and what the format cannot say."""
     lines = [
         f"zone {held.zone.origin} ({held.zone.name}), serial {held.serial}, made {rfc3339(held.made_at)}",
-        f"{len(held):,} {'listed names' if held.zone.kind == 'domain' else 'ranges and addresses'}",
+        f"{len(held):,} {'ranges and addresses' if held.zone.kind == 'ip' else 'listed names'}",
         *notes,
     ]
     return "".join(f"{mark} {line}\n" for line in lines)

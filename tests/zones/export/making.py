@@ -3,12 +3,21 @@ of their programs word for word."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import socket
+import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import ip_address, ip_network, summarize_address_range
 from pathlib import Path
 from typing import Any
+
+import pytest
+from dnslib import DNSRecord
 
 from dnsbl.config import ZoneDef
 from dnsbl.reputation.exemptions import Exemptions
@@ -21,6 +30,7 @@ from dnsbl.zones.snapshot import Snapshot
 
 MADE_AT = 1_790_000_000
 CODES = ("127.0.0.2", "127.0.0.4", "127.0.0.10")
+END_WITHIN = 30  # seconds for a server to begin to answer, and to end by itself
 
 
 def zone(kind: str, **more: object) -> ZoneDef:
@@ -106,7 +116,7 @@ class RbldnsdFile:
 
     def name(self, name: str) -> set[str]:
         labels = name.split(".")
-        above = ["." + ".".join(labels[start:]) for start in range(len(labels))]
+        above = [name, *("." + ".".join(labels[start:]) for start in range(len(labels)))]
         found = set()
         for type_, _, code, entries in self.datasets:
             hits = [upper for upper in above if type_ == "dnset" and (upper in entries or "!" + upper in entries)]
@@ -146,6 +156,51 @@ class MasterFile:
             if name not in self.records:
                 return None
         return {data for kind, data in self.records.get(name, []) if kind == wanted}
+
+
+def program(name: str) -> str:
+    """Where a program is; the test is skipped, aloud, where it is nowhere."""
+    found = shutil.which(name, path="/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", ""))
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@contextmanager
+def rbldnsd(directory: Path, origin: str) -> Iterator[Callable[[str], set[str]]]:
+    """rbldnsd with the file `data` of a directory as one zone; gives what asks it for the A records of a name."""
+    directory.chmod(0o755)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    command = [program("rbldnsd"), "-n", "-b", f"127.0.0.1/{port}", "-w", directory, *user, f"{origin}:combined:data"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield lambda name: asked(port, f"{name}.{origin}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_WITHIN)
+        finally:
+            process.kill()  # nothing where it has ended
+            process.wait(END_WITHIN)
+
+
+def asked(port: int, name: str) -> set[str]:
+    deadline = time.monotonic() + END_WITHIN
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(0.2)
+        asking.connect(("127.0.0.1", port))
+        while time.monotonic() < deadline:
+            try:
+                asking.send(DNSRecord.question(name).pack())
+                return {str(record.rdata) for record in DNSRecord.parse(asking.recv(4096)).rr}
+            except ConnectionRefusedError:  # not listening yet
+                time.sleep(0.05)
+            except TimeoutError:
+                continue
+    raise AssertionError("rbldnsd does not answer")
 
 
 def edges(networks: Iterable[str]) -> list[str]:
