@@ -154,6 +154,8 @@ def show_import(value: dict[str, Any]) -> None:
     for reject in value["rejects"][:REJECTS_SHOWN]:
         where = f"line {reject['line']}: " if reject["line"] else ""
         click.echo(f"  {where}{reject['why']}")
+    for why in value.get("why", [])[:REJECTS_SHOWN]:
+        click.echo(f"  nothing is listed, or less than it says: {why}")
     if value["rejected"] > REJECTS_SHOWN:
         click.echo(f"  and {value['rejected'] - REJECTS_SHOWN:,} more; --json has the first {len(value['rejects']):,}")
 

@@ -319,7 +319,7 @@ def zone(**more: object) -> ZoneDef:
         ({"origin": "a..b"}, "not a DNS name"),
         ({"origin": "a" * 64 + ".b"}, "not a DNS name"), ({"origin": ".".join(["a" * 60] * 5)}, "not a DNS name"),
         ({"ns": []}, "at least 1"), ({"ns": ["-a"]}, "not a DNS name"), ({"ns": [7]}, "not a DNS name"),
-        ({"kind": "url"}, "'ip' or 'domain'"), ({"codes": []}, "at least 1"),
+        ({"kind": "url"}, "'ip', 'domain', 'hash' or 'e164'"), ({"codes": []}, "at least 1"),
         ({"checks": {"max_drop": 2}}, "less than or equal to 1"), ({"checks": {"max_dorp": 0.5}}, "Extra inputs"),
         ({"transfer": ["10.0.0.1/8"]}, "not a valid IPv4 network"), ({"apex": {"a": ["::1"]}}, "IPv4"),
         ({"codes": [{"code": "127.0.0.2", "categories": ["spam"]}] * 2}, "code given twice: 127.0.0.2"),

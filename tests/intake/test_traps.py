@@ -115,7 +115,9 @@ async def test_a_sender_is_claimed_only_where_it_is_proven(app: App) -> None:
         "smtp.mailfrom=bounce@evil-sender.com"  # fmt: skip
     async with trapping(app) as traps:
         await send(traps, mail())
-        await send(traps, mail("", proof.replace("evil-sender", "other"), sender="x@forged.com"), sender="y@alsoforged.com")
+        await send(
+            traps, mail("", proof.replace("evil-sender", "other"), sender="x@forged.com"), sender="y@alsoforged.com"
+        )
         assert categories(app, "evil-sender.com") == set()
         assert categories(app, "forged.com") == categories(app, "alsoforged.com") == set()
         await send(traps, mail("", proof))
@@ -134,7 +136,9 @@ async def test_the_verdict_is_kept_with_the_evidence(app: App) -> None:
 
 
 async def test_a_trap_signed_up_to_a_newsletter_lists_no_innocent(app: App) -> None:
-    proof = f"Authentication-Results: {BELIEVED}; dkim=pass header.d=news.com header.s=s; spf=pass smtp.mailfrom=news.com"
+    proof = (
+        f"Authentication-Results: {BELIEVED}; dkim=pass header.d=news.com header.s=s; spf=pass smtp.mailfrom=news.com"
+    )
     async with trapping(app) as traps:
         for number in range(10):
             sent = mail("read http://www.news.com/1", proof, *LIST, sender="letter@news.com", peer=f"46.151.{number}.9")
@@ -217,7 +221,9 @@ async def test_a_store_that_cannot_take_it_defers_the_mail_and_nothing_is_lost(
     assert listed(app, SPAMMER) == ["127.0.0.3"]
 
 
-async def test_a_fault_of_ours_defers_one_mail_and_not_its_neighbours(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_ours_defers_one_mail_and_not_its_neighbours(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import dnsbl.intake.traps as module
 
     read: Any = module.facts
