@@ -115,6 +115,11 @@ class App:
         return Networks.load(directory) if directory else Networks.none()
 
     @property
+    def networks_of(self) -> Callable[[int], list[bytes]] | None:
+        """An autonomous system's networks, where there are tables of them."""
+        return self.networks.networks_of if self.settings.config.geo.directory else None
+
+    @property
     def proxies(self) -> Sequence[Network]:
         return self.settings.config.web.proxies
 
@@ -260,7 +265,7 @@ class App:
         """Pull one feed into the store. The caller settles."""
         contact = self.settings.config.web.public_url
         return await pulling.pull(
-            self.store, feed, self.data_dir / "quarantine", clock.now(), accept=accept, contact=contact
+            self.store, feed, self.data_dir / "quarantine", clock.now(), accept, contact, self.networks_of
         )
 
     def report(self, subject: str, category: str, source: str) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config import FeedDef
@@ -17,6 +17,7 @@ from .lists import ListTerms, apply
 
 __all__ = ["Pulled", "feed_source", "next_pull", "pull", "terms_of"]
 
+REREAD = 86_400  # seconds: what has run out leaves within a day of it
 MAX_BACKOFF = 86_400  # a feed that fails is asked at least once a day
 
 
@@ -31,13 +32,16 @@ class Pulled:
     seconds: float = 0.0
 
 
-def terms_of(feed: FeedDef, accept: bool = False) -> ListTerms:
+def terms_of(
+    feed: FeedDef, accept: bool = False, now: int = 0, networks_of: formats.NetworksOf | None = None
+) -> ListTerms:
+    """How to take a feed's content. `now` and the tables of networks are no part of the terms' digest."""
     limits = Limits.from_feed(feed)
     return ListTerms(
         format=feed.format,
         category=feed.category,
         words=feed.map,
-        options=formats.FormatOptions.of(feed),
+        options=formats.FormatOptions.of(feed, now, networks_of),
         limits=limits.accepting() if accept else limits,
         exempt=feed.exempt,
         reason=feed.title,
@@ -46,12 +50,22 @@ def terms_of(feed: FeedDef, accept: bool = False) -> ListTerms:
 
 
 async def pull(
-    store: Store, feed: FeedDef, quarantine: Path, now: int, accept: bool = False, contact: str = ""
+    store: Store,
+    feed: FeedDef,
+    quarantine: Path,
+    now: int,
+    accept: bool = False,
+    contact: str = "",
+    networks_of: formats.NetworksOf | None = None,
 ) -> Pulled:
-    """Fetch and apply. Nothing is raised for what a feed does wrong: it is in the state and in what is returned."""
+    """Fetch and apply; `networks_of` is what lists of autonomous systems are read by. Nothing is raised for what a feed
+    does wrong: it is in the state and in what is returned."""
     state = await asyncio.to_thread(lambda: store.feed_states().get(feed.name) or FeedState(feed.name))
+    terms = terms_of(feed, accept, now, networks_of)
+    if aged(feed, state, now):
+        terms = replace(terms, always=True)
     # Where the terms are others, the same bytes come to other entries, and "not modified" is no answer.
-    same = state.digest.endswith(f".{terms_of(feed).digest}") and not accept
+    same = state.digest.endswith(f".{terms.digest}") and not terms.always
     known = Validators(state.etag or None, state.last_modified or None) if same else Validators()
     none = Entry(0, 0, 0, state.entries or 0)
     try:
@@ -68,22 +82,28 @@ async def pull(
         await asyncio.to_thread(feed_source, store, feed)  # its TOML may say another trust
         await asyncio.to_thread(store.put_feed_state, state)
         return Pulled(feed.name, "unchanged", "", none, fetched.seconds)
-    return await asyncio.to_thread(take, store, feed, fetched.data, state, quarantine, now, accept, fetched.seconds)
+    return await asyncio.to_thread(take, store, feed, terms, fetched.data, state, quarantine, now, fetched.seconds)
+
+
+def aged(feed: FeedDef, state: FeedState, now: int) -> bool:
+    """Whether even the same bytes are to be read again: of a format whose entries run out, once a day."""
+    found = formats.FORMATS.get(feed.format)
+    return found is not None and found.ages and now - (state.changed_at or 0) >= REREAD
 
 
 def take(
     store: Store,
     feed: FeedDef,
+    terms: ListTerms,
     data: bytes,
     state: FeedState,
     quarantine: Path,
     now: int,
-    accept: bool,
     seconds: float,
 ) -> Pulled:
     kept = quarantine / feed.name
     try:
-        outcome = apply(store, feed.name, lambda: feed_source(store, feed), data, terms_of(feed, accept), state, now)
+        outcome = apply(store, feed.name, lambda: feed_source(store, feed), data, terms, state, now)
     except Quarantined as error:
         # Validators of content that was not taken would make the next pull say "unchanged".
         state.etag = state.last_modified = ""

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from dnsbl import config
+from dnsbl.config.load import read_directory
 from dnsbl.intake.formats import FORMATS, FormatOptions, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 MISTAKES: list[str] = []
-FEEDS = config.read_directory(ROOT, Path("feeds"), "feeds", config.FeedDef, MISTAKES)
+FEEDS = read_directory(ROOT, Path("feeds"), "feeds", config.FeedDef, MISTAKES)
 LIST_AT = 60  # the default policy
 HELD = 0.9375  # of its trust: what an entry with one hit, held by its feed, scores
 
@@ -23,10 +24,13 @@ SAMPLES = {
     "blocklist-de-mail": ("oxl-dynamic.txt", 20, 0),
     "blocklist-de-ssh": ("oxl-dynamic.txt", 20, 0),
     "cins-army": ("oxl-dynamic.txt", 20, 0),
+    "circl-osint": ("misp-event.json", 2, 1),
     "disposable-email-domains": ("disposable-email-domains.txt", 15, 0),
+    "disposable-phones": ("disposable-phone-numbers.json", 3, 1),
     "dshield": ("dshield.txt", 2, 1),
     "et-compromised": ("oxl-dynamic.txt", 20, 0),
     "feodo-tracker": ("feodo.csv", 2, 0),
+    "feodo-tracker-json": ("feodo.json", 2, 0),
     "firehol-level1": ("oxl-dynamic.txt", 20, 0),
     "greensnow": ("oxl-dynamic.txt", 20, 0),
     "ipsum": ("ipsum.txt", 20, 0),
@@ -35,14 +39,18 @@ SAMPLES = {
     "oxl-dynamic": ("oxl-dynamic.txt", 20, 0),
     "oxl-hosting": ("oxl-dynamic.txt", 20, 0),
     "phishtank": ("urlhaus.csv", 3, 1),
+    "spamhaus-asn-drop": ("asndrop.json", 2, 0),
     "spamhaus-drop": ("drop_v4.json", 2, 0),
     "spamhaus-dropv6": ("drop_v4.json", 2, 0),
+    "sslbl": ("sslbl.csv", 2, 0),
     "stopforumspam-toxic": ("oxl-dynamic.txt", 20, 0),
     "talos": ("oxl-dynamic.txt", 20, 0),
     "threatfox": ("threatfox.csv", 3, 1),
+    "threatfox-json": ("threatfox.json", 4, 1),
     "tor-exits": ("oxl-dynamic.txt", 20, 0),
     "urlhaus": ("urlhaus.csv", 3, 1),
     "urlhaus-domains": ("urlhaus-domains.txt", 24, 0),
+    "urlhaus-json": ("urlhaus.json", 3, 1),
     "warninglist-cloudflare": ("warninglist-gmail.json", 8, 0),
     "warninglist-cloudflare-top10k": ("warninglist-shorteners.json", 12, 0),
     "warninglist-gmail": ("warninglist-gmail.json", 8, 0),
@@ -73,7 +81,8 @@ def test_the_catalogue_has_no_mistakes_and_every_feed_a_sample():
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_feed_reads_its_sample(name):
     feed, (sample, subjects, rejects) = FEEDS[name], SAMPLES[name]
-    parsed = parse((ROOT / "tests" / "samples" / sample).read_bytes(), feed.format, FormatOptions.of(feed))
+    options = FormatOptions.of(feed, networks_of=lambda asn: [b"4" + asn.to_bytes(4, "big") + b"\x20"])
+    parsed = parse((ROOT / "tests" / "samples" / sample).read_bytes(), feed.format, options)
     assert (len(parsed.hits), parsed.rejected) == (subjects, rejects)
     assert all(word in feed.map for word in parsed.words.values()), "a word of the feed that its map does not know"
 
@@ -98,7 +107,13 @@ def test_only_what_may_be_passed_on_or_says_nothing_is_on():
 
 def test_no_aggregate_or_second_rate_feed_lists_alone():
     alone = {name for name, feed in FEEDS.items() if not feed.exempt and feed.trust * HELD * 100 >= LIST_AT}
-    assert alone == {"spamhaus-drop", "spamhaus-dropv6", "feodo-tracker", "disposable-email-domains"}
+    assert alone == {
+        "spamhaus-drop",
+        "spamhaus-dropv6",
+        "feodo-tracker",
+        "disposable-email-domains",
+        "disposable-phones",
+    }
 
 
 def test_an_aggregate_never_lists_alone_however_many_lists_it_counts():
@@ -107,10 +122,10 @@ def test_an_aggregate_never_lists_alone_however_many_lists_it_counts():
 
 def test_feeds_that_copy_one_another_are_one_family():
     for names in (
-        ("spamhaus-drop", "spamhaus-dropv6"),
+        ("spamhaus-drop", "spamhaus-dropv6", "spamhaus-asn-drop"),
         ("ipsum", "firehol-level1"),
         ("blocklist-de-mail", "blocklist-de-ssh", "blocklist-de-all"),
-        ("urlhaus", "urlhaus-domains", "threatfox", "feodo-tracker"),
+        ("urlhaus", "urlhaus-json", "urlhaus-domains", "threatfox", "threatfox-json", "feodo-tracker", "sslbl"),
     ):
         assert len({FEEDS[name].family for name in names}) == 1
 
@@ -124,6 +139,7 @@ def test_feeds_that_copy_one_another_are_one_family():
         ("oxl-hosting", "lists/hosting-nets.txt"),
         ("urlhaus-domains", "lists/urlhaus-domains.txt"),
         ("disposable-email-domains", "lists/disposable-email-domains.txt"),
+        ("disposable-phones", "lists/disposable-phone-numbers.csv"),
         ("matomo-referrer-spam", "lists/referrer-spam-domains.txt"),
         ("warninglist-gmail", "warninglists/google-gmail-sending-ips.json"),
         ("warninglist-office365", "warninglists/microsoft-office365-ip.json"),

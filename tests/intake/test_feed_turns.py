@@ -69,3 +69,11 @@ def test_terms_are_what_the_declaration_says() -> None:
         assert terms_of(declared.model_copy(update=other)).digest != terms.digest
     for same in ({"trust": 0.1}, {"period": 60}, {"max_change": 0.9}, {"timeout": 5}):
         assert terms_of(declared.model_copy(update=same)).digest == terms.digest
+
+
+def test_neither_the_time_nor_the_tables_are_part_of_the_terms() -> None:
+    declared = feed(map={"127.0.0.2": "spam"})
+    terms = terms_of(declared, now=NOW, networks_of=lambda asn: [])
+    assert (terms.options.now, terms.options.words) == (NOW, {"127.0.0.2": "spam"})
+    assert terms.options.networks_of is not None
+    assert terms.digest == terms_of(declared).digest == terms_of(declared, now=NOW + 1).digest

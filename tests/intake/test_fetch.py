@@ -25,8 +25,11 @@ from yarl import URL
 from dnsbl import __version__
 from dnsbl.config import FeedDef
 from dnsbl.errors import FetchError
-from dnsbl.intake import fetch as module
-from dnsbl.intake.fetch import MAX_REDIRECTS, Body, Fault, Fetched, Validators, check_address, fetch, next_hop, shown
+from dnsbl.intake.fetch import MAX_REDIRECTS, Fetched, Validators, addresses, bodies, fetch, files
+from dnsbl.intake.fetch.addresses import check_address
+from dnsbl.intake.fetch.base import Fault, shown
+from dnsbl.intake.fetch.bodies import Body
+from dnsbl.intake.fetch.http import next_hop
 
 LIST = b"".join(b"192.0.2.%d\n" % i for i in range(256))
 NOTHING = Validators()
@@ -263,14 +266,14 @@ async def pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
 
 @given(st.binary(max_size=3000), st.integers(1, 700), st.sampled_from(["", "gzip", "deflate"]), st.booleans())
 def test_chunks_of_any_size_give_the_same_bytes(data: bytes, size: int, encoding: str, file: bool) -> None:
-    if module.GZIP_MAGIC.startswith(data[:3]) and data[:1]:
+    if bodies.GZIP_MAGIC.startswith(data[:3]) and data[:1]:
         return
     sent = gzip.compress(data) if file else data
     sent = gzip.compress(sent) if encoding == "gzip" else zlib.compress(sent) if encoding else sent
     assert asyncio.run(Body(encoding, 10_000).read(pieces(sent, size))) == data
 
 
-@pytest.mark.parametrize("size", [module.STEP - 1, module.STEP, module.STEP + 1, 3 * module.STEP, 10 * MIB])
+@pytest.mark.parametrize("size", [bodies.STEP - 1, bodies.STEP, bodies.STEP + 1, 3 * bodies.STEP, 10 * MIB])
 @pytest.mark.parametrize("encoding", ["gzip", ""])
 async def test_the_last_step_is_not_lost(size: int, encoding: str) -> None:
     sent = gzip.compress(bytes(size))
@@ -280,7 +283,7 @@ async def test_the_last_step_is_not_lost(size: int, encoding: str) -> None:
 
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", ""]))
 def test_any_bytes_are_content_or_a_fault(data: bytes, encoding: str) -> None:
-    for body in (data, module.GZIP_MAGIC + data, gzip.compress(data)[:-5] + data):
+    for body in (data, bodies.GZIP_MAGIC + data, gzip.compress(data)[:-5] + data):
         try:
             out = asyncio.run(Body(encoding, 2000).read(pieces(body, 50)))
         except Fault as fault:
@@ -449,8 +452,8 @@ async def test_a_redirect_to_a_private_address_is_refused(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     """127.0.0.1 passes for public here, as the attacker's own server would be; where it leads does not."""
-    check = module.check_address
-    monkeypatch.setattr(module, "check_address", lambda text: None if text == "127.0.0.1" else check(text))
+    check = addresses.check_address
+    monkeypatch.setattr(addresses, "check_address", lambda text: None if text == "127.0.0.1" else check(text))
     url = await serve(answers(b"", 302, {"Location": f"http://{host}/latest/meta-data?token=1"}))
     assert "is not public" in await refusal(feed(url, private=False))
 
@@ -535,7 +538,7 @@ async def test_a_name_with_one_private_address_is_refused(serve: Serve, monkeypa
     async def look_up(*_: object) -> list[str]:
         return ["8.8.8.8", "127.0.0.1"]
 
-    monkeypatch.setattr(module, "look_up", look_up)
+    monkeypatch.setattr(addresses, "look_up", look_up)
     assert "127.0.0.1 is not public" in await refusal(feed("http://feed.example/", private=False))
 
 
@@ -549,7 +552,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
-    monkeypatch.setattr(module, "look_up", look_up)
+    monkeypatch.setattr(addresses, "look_up", look_up)
     seen: list[web.Request] = []
     port = URL(await serve(answers(seen=seen))).port
     got = await fetch(feed(f"http://feed.example:{port}/"), NOTHING)
@@ -710,14 +713,14 @@ async def test_a_file_that_is_not_there_is_a_sentence(url: str, why: str) -> Non
 async def test_a_file_that_changes_under_us_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list"
     path.write_bytes(LIST)
-    read = module.read_up_to
+    read = files.read_up_to
 
     def growing(file: int, limit: int) -> bytes:
         data = read(file, limit)
         path.write_bytes(LIST * 2)
         return data
 
-    monkeypatch.setattr(module, "read_up_to", growing)
+    monkeypatch.setattr(files, "read_up_to", growing)
     assert "changed while it was read" in await refusal(feed(path.as_uri()))
 
 

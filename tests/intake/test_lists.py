@@ -92,7 +92,7 @@ def test_a_list_that_may_be_empty(app: App) -> None:
 def test_a_warning_list_keeps_what_is_never_listed(app: App) -> None:
     terms = replace(TERMS, exempt=True, reason="Ours")
     assert take(app, b"10.0.0.0/8\n46.0.0.1\n", terms).entry.total == 2
-    assert [(e.subject, e.reason, e.origin) for e in app.store.exemptions()] == [
+    assert [(e.subject, e.reason, e.origin) for e in app.store.exemptions() if e.origin == "mine"] == [
         (parse("10.0.0.0/8"), "Ours", "mine"),
         (parse("46.0.0.1"), "Ours", "mine"),
     ]

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from trapping import SPAMMER, judged, mail, trapping, with_traps
 
 from dnsbl import config
 from dnsbl.app import App
 from dnsbl.errors import StoreError
 from dnsbl.intake.traps import Traps
-
-from trapping import SPAMMER, judged, mail, trapping, with_traps
 
 BELIEVED = "mx.trap.example"
 LIST = ("List-Unsubscribe: <https://news.example.net/off>", "List-Id: news <news.example.net>")
@@ -127,7 +126,8 @@ async def test_a_sender_is_claimed_only_where_it_is_proven(app: App) -> None:
 
 
 async def test_the_verdict_is_kept_with_the_evidence(app: App) -> None:
-    proof = f"Authentication-Results: {BELIEVED}; dkim=fail header.d=evil-sender.com; spf=softfail smtp.mailfrom=evil-sender.com"
+    results = "dkim=fail header.d=evil-sender.com; spf=softfail smtp.mailfrom=evil-sender.com"
+    proof = f"Authentication-Results: {BELIEVED}; {results}"
     async with trapping(app) as traps:
         await send(traps, mail("", proof))
     [sample] = app.check(SPAMMER)["evidence"]
@@ -175,8 +175,8 @@ async def test_bounces_and_automatic_replies_are_a_weak_category_of_their_own(ap
 async def test_a_complaint_by_mail_is_one_voice_and_lists_nothing_alone(app: App) -> None:
     report = (
         b"From: fbl@provider.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=feedback-report; "
-        b"boundary=b\r\n\r\n--b\r\n\r\ncomplaint\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n"
-        b"User-Agent: x/1\r\nVersion: 1\r\nSource-IP: 46.151.182.230\r\n\r\n--b--\r\n"
+        b"boundary=b\r\n\r\n--b\r\n\r\ncomplaint\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n"
+        b"Feedback-Type: abuse\r\nUser-Agent: x/1\r\nVersion: 1\r\nSource-IP: 46.151.182.230\r\n\r\n--b--\r\n"
     )
     async with trapping(app) as traps:
         await send(traps, report, "fbl@trap.example")

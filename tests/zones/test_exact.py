@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
-import resource
-import time
 from pathlib import Path
 
 import pytest
@@ -198,12 +196,8 @@ def test_every_number_of_a_real_list_answers_and_no_other(real_input: Path) -> N
     with world([zone("phone", "e164", codes=codes)]) as w:
         w.store.replace_entries(w.list, dict.fromkeys(parsed.hits, 1), {}, "disposable", w.now)
         w.settle()
-        started, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         done = w.publish("phone")
-        seconds, grown = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert done is not None and done.whole
-        print(f"{done.pieces:,} names, {done.bytes:,} bytes, {seconds:.2f} s, {grown / 1024:.0f} MiB more at most")
-        assert seconds < 10
         assert done.bytes < 16 * 2**20
         served = w.served("phone")
         assert all(answered(served, zone_name(key)) == {0} for key in parsed.hits)

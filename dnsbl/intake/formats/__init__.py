@@ -11,17 +11,21 @@ from __future__ import annotations
 
 from ...errors import IntakeError
 from ...model import Parsed
-from .base import Format, FormatOptions
-from .documents import parse_drop_json, parse_warninglist
+from .base import Format, FormatOptions, NetworksOf
+from .documents import parse_asn_drop, parse_drop_json, parse_warninglist
 from .exclusions import apply_exclusions
+from .misp import parse_misp
 from .names import parse_adblock, parse_domains, parse_hosts
+from .numbers import parse_numbers
 from .plain import parse_counted, parse_dshield, parse_plain, parse_subjects
 from .rbldnsd import TYPES, parser
-from .records import parse_csv, parse_ndjson
+from .records import parse_csv, parse_json, parse_ndjson
 from .rpz import parse_rpz
 from .sniff import looks_like_page, sniff
+from .stix import parse_stix
+from .zone import parse_zone
 
-__all__ = ["FORMATS", "Format", "FormatOptions", "apply_exclusions", "looks_like_page", "parse", "sniff"]
+__all__ = ["FORMATS", "Format", "FormatOptions", "NetworksOf", "apply_exclusions", "looks_like_page", "parse", "sniff"]
 
 FORMATS: dict[str, Format] = {
     found.name: found
@@ -30,6 +34,7 @@ FORMATS: dict[str, Format] = {
         Format("counted", "addresses with the number of lists they are in (ipsum)", parse_counted),
         Format("drop", "Spamhaus DROP as text", parse_plain),
         Format("drop-json", "Spamhaus DROP as JSON lines", parse_drop_json),
+        Format("asn-drop", "Spamhaus ASN-DROP as JSON lines, by the tables of networks", parse_asn_drop, ages=True),
         Format("dshield", "DShield block.txt", parse_dshield),
         Format("subjects", "subjects of any kind, one a line", parse_subjects),
         Format("domains", "names, with addresses among them", parse_domains),
@@ -42,6 +47,11 @@ FORMATS: dict[str, Format] = {
         ),
         Format("csv", "rows with a column map", parse_csv),
         Format("ndjson", "JSON objects with a key map", parse_ndjson),
+        Format("json", "one JSON document with a key map", parse_json),
+        Format("misp", "MISP events", parse_misp),
+        Format("stix", "STIX 2.1 indicators", parse_stix, ages=True),
+        Format("numbers", "E.164 telephone numbers, one a line or the keys of a JSON object", parse_numbers),
+        Format("dnsbl-zone", "another blocklist's zone, as transferred", parse_zone),
         Format("misp-warninglist", "MISP warning list: what may not be listed", parse_warninglist, exempt=True),
     )
 }

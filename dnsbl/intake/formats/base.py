@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from socket import AF_INET, inet_pton
 
 from ... import subjects
 from ...config import Columns, FeedDef
 from ...errors import SubjectError
-from ...model import Parsed
+from ...hashing import file_digest
+from ...model import OTHER, Parsed, category_word
 
 __all__ = [
     "HOST4",
@@ -26,6 +27,7 @@ __all__ = [
     "FormatOptions",
     "address_keys",
     "each_line",
+    "file_keys",
     "lines",
     "name_key",
     "name_or_address_keys",
@@ -34,6 +36,7 @@ __all__ = [
     "take",
     "uncomment",
     "without_bom",
+    "word_of",
 ]
 
 MAX_LINE = 4096  # bytes; the longest entry is a name of 253 characters, the rest would be comment
@@ -43,7 +46,11 @@ MARK4, HOST4 = b"4", b"\x20"  # an IPv4 host's key is mark, four bytes, prefix l
 MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96, IPv4 in IPv6's clothes (RFC 4291 section 2.5.5.2)
 COMMENT = re.compile(r"[#;]|(?:^|\s)//")
 RANGE = re.compile(r"([0-9.]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*)\s*-\s*([0-9.]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*)")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 PREFIXES = {str(length): (bytes((length,)), 0xFFFFFFFF >> length) for length in range(33)}
+
+
+NetworksOf = Callable[[int], list[bytes]]  # the networks of an autonomous system, as subject keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,20 @@ class FormatOptions:
     min_hits: int = 1  # counted lists: entries with fewer are left out
     widest4: int = 8  # networks wider than this prefix are rejects; /0 always is
     widest6: int = 19
+    # Not part of the representation, which says whether a declaration changed (`ListTerms.digest`): the words are in
+    # the terms themselves, the rest is no declaration.
+    words: dict[str, str] = field(default_factory=dict, repr=False)  # the feed's map, where entries have many words
+    now: int = field(default=0, repr=False, compare=False)  # seconds since 1970; 0: nothing has run out
+    networks_of: NetworksOf | None = field(default=None, repr=False, compare=False)  # None: there are no tables
 
     @classmethod
-    def of(cls, feed: FeedDef) -> FormatOptions:
+    def of(cls, feed: FeedDef, now: int = 0, networks_of: NetworksOf | None = None) -> FormatOptions:
         """The options of a feed's declaration."""
-        return cls(feed.columns, feed.delimiter, feed.header, feed.min_hits, feed.widest4, feed.widest6)
+        words = {word.lower(): category for word, category in feed.map.items()}
+        return cls(
+            feed.columns, feed.delimiter, feed.header, feed.min_hits, feed.widest4, feed.widest6,
+            words, now, networks_of,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ class Format:
     about: str
     parse: Callable[[bytes, FormatOptions], Parsed]
     exempt: bool = False  # the lists of this format name what may not be listed
+    ages: bool = False  # the same bytes come to other subjects as time goes by, or as the tables of networks change
     narrower_wins: bool = False  # an address listed inside an excepted network stays listed (longest match)
 
 
@@ -114,6 +131,17 @@ def take(parsed: Parsed, keys: list[bytes], options: FormatOptions, hits: int = 
         refuse_wide(key, options)
     for key in keys:
         parsed.add(key, hits, word)
+
+
+def word_of(candidates: Iterable[object], options: FormatOptions) -> str:
+    """Of an entry's many words (tags, types, labels), the first that the feed's map or our categories know; "" where
+    none is known: then the entry is of the feed's category."""
+    for candidate in candidates:
+        if isinstance(candidate, str) and candidate.strip():
+            category, unknown = category_word(candidate, options.words)
+            if category != OTHER or not unknown:
+                return candidate
+    return ""
 
 
 def refuse_wide(key: bytes, options: FormatOptions) -> None:
@@ -178,6 +206,14 @@ def name_or_address_keys(text: str) -> list[bytes]:
     if ":" in text or not text.strip("0123456789./- "):
         return address_keys(text)
     return [name_key(text)]
+
+
+def file_keys(text: str) -> list[bytes]:
+    """A file by the 64 hex digits of its SHA-256. Raises SubjectError."""
+    digest = text.strip()
+    if not SHA256.fullmatch(digest):
+        raise SubjectError("not a SHA-256")
+    return [file_digest(bytes.fromhex(digest))]
 
 
 def subject_keys(text: str) -> list[bytes]:

@@ -2,6 +2,7 @@
 
     drop-json         {"cidr":"192.0.2.0/20","sblid":"SBL1","rir":"apnic"}     Spamhaus DROP as JSON lines, which end
                       {"type":"metadata","records":1693,...}                   in how many records there should be
+    asn-drop          {"asn":65551,"rir":"arin","domain":"x.example",...}      Spamhaus ASN-DROP: autonomous systems
     misp-warninglist  {"name":...,"type":"cidr|hostname|string","list":[...]}  MISP: what is not to be called bad
 
 A warning list of patterns (`regex`) is refused as a whole; the parts of names in a `substring` list are rejects.
@@ -18,7 +19,9 @@ from ...model import Parsed
 from .base import FormatOptions, address_keys, subject_keys, take
 from .records import json_lines
 
-__all__ = ["parse_drop_json", "parse_warninglist"]
+__all__ = ["parse_asn_drop", "parse_drop_json", "parse_warninglist"]
+
+MAX_ASN = 2**32 - 1  # RFC 6793
 
 
 def parse_drop_json(data: bytes, options: FormatOptions) -> Parsed:
@@ -26,14 +29,47 @@ def parse_drop_json(data: bytes, options: FormatOptions) -> Parsed:
     parsed = Parsed()
     for number, record in json_lines(data, parsed):
         if record.get("type") == "metadata":
-            records = record.get("records")
-            parsed.claimed = records if isinstance(records, int) and not isinstance(records, bool) else None
+            parsed.claimed = number_in(record.get("records"))
             continue
         try:
             take(parsed, cidr_keys(record.get("cidr")), options)
         except SubjectError as error:
             parsed.reject(number, str(error))
     return parsed
+
+
+def parse_asn_drop(data: bytes, options: FormatOptions) -> Parsed:
+    """The networks of each autonomous system under `asn`, from the tables of the caller. Raises IntakeError where there
+    are none, or where there are other records than the closing metadata says."""
+    if options.networks_of is None:
+        raise IntakeError("autonomous systems are known by number only: set directory in [geo] to tables of networks")
+    parsed, records, claimed = Parsed(), 0, None
+    for number, record in json_lines(data, parsed):
+        if record.get("type") == "metadata":
+            claimed = number_in(record.get("records"))
+            continue
+        records += 1
+        asn = number_in(record.get("asn"))
+        networks = options.networks_of(asn) if asn and asn <= MAX_ASN else []
+        if not networks:
+            parsed.reject(number, f"AS{asn} has no network in the tables" if asn else "no number of a system")
+        for key in networks:
+            take_network(parsed, number, key, options)
+    if claimed not in (None, records):
+        raise IntakeError(f"it was cut: it says it has {claimed:,} records, and {records:,} are there")
+    return parsed
+
+
+def take_network(parsed: Parsed, number: int, key: bytes, options: FormatOptions) -> None:
+    try:
+        take(parsed, [key], options)
+    except SubjectError as error:
+        parsed.reject(number, str(error))
+
+
+def number_in(value: Any) -> int | None:
+    """A JSON value that is a whole number and none below 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def cidr_keys(cidr: Any) -> list[bytes]:

@@ -1,12 +1,13 @@
-"""Lists of records with a column map: CSV and NDJSON.
+"""Lists of records with a column map: CSV, NDJSON and JSON.
 
     csv        192.0.2.1,spam,3            or with a header, which may be a comment: `# id,dateadded,url,...` (URLhaus)
     ndjson     {"ip":"192.0.2.1","n":3}    one object a line, or one array of objects
+    json       {"7":[{"url":...,...}]}     one document: the objects in it that have the subject's key (abuse.ch)
 
-The map (`columns`) says which column or key is the subject, its category and its hits. The subject may be a URL
-or host:port; then the host is meant. Without a map a CSV's subject is the column with a telling name, else the first.
-A record is one line: a quote that is not closed spoils its own line and no other. `None` in a field means nothing
-(ThreatFox writes it).
+The map (`columns`) says which column or key is the subject, its category and its hits. The subject may be a URL or
+host:port; then the host is meant; a SHA-256 is a file's. Without a map a CSV's subject is the column with a telling
+name, else the first. A record is one line: a quote that is not closed spoils its own line and no other. `None` in a
+field means nothing (ThreatFox writes it).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ import orjson
 from ...config import Columns
 from ...errors import IntakeError, SubjectError
 from ...model import Parsed
-from .base import MAX_RECORD, FormatOptions, lines, subject_keys, take
+from .base import MAX_RECORD, SHA256, FormatOptions, file_keys, lines, subject_keys, take, without_bom
 from .plain import count_of
 
-__all__ = ["host_of", "json_lines", "parse_csv", "parse_ndjson"]
+__all__ = ["host_of", "json_lines", "parse_csv", "parse_json", "parse_ndjson"]
 
 # fmt: off
 TELLING = (
@@ -35,6 +36,7 @@ TELLING = (
 # fmt: on
 PORT = re.compile(r"(\[?)([^\[\]\s]*?)(\]?):(\d{1,5})")
 BRACKETS = re.compile(r"\[([0-9a-fA-F:.]+)\]")
+MAX_DEPTH = 5  # lists and objects in one another around a record
 NOTHING = frozenset(("", "none", "null", "-"))
 
 
@@ -54,6 +56,11 @@ def host_of(text: str) -> str:
     if (match := PORT.fullmatch(text)) and bool(match[1]) == bool(match[3]) == (":" in match[2]):
         return match[2]
     return match[1] if (match := BRACKETS.fullmatch(text)) else text
+
+
+def record_keys(text: str) -> list[bytes]:
+    """The subject of a record. Raises SubjectError."""
+    return file_keys(text) if SHA256.fullmatch(text.strip()) else subject_keys(host_of(text))
 
 
 def parse_csv(data: bytes, options: FormatOptions) -> Parsed:
@@ -132,7 +139,7 @@ class Rows:
         if self.by_name:
             return True
         try:
-            return not subject_keys(host_of(row[self.subject]))
+            return not record_keys(row[self.subject])
         except (SubjectError, IndexError):
             return self.options.header
 
@@ -143,7 +150,7 @@ class Rows:
         if hits < self.options.min_hits:
             return
         word = "" if self.category is None else cell(row, self.category)
-        take(parsed, subject_keys(host_of(row[self.subject])), self.options, hits, word)
+        take(parsed, record_keys(row[self.subject]), self.options, hits, word)
 
 
 def cell(row: list[str], column: int) -> str:
@@ -162,6 +169,34 @@ def parse_ndjson(data: bytes, options: FormatOptions) -> Parsed:
     return parsed
 
 
+def parse_json(data: bytes, options: FormatOptions) -> Parsed:
+    """The objects of one document that have the subject's key, wherever they are in it down to MAX_DEPTH. A reject's
+    line is the object's place among them, from 1. Raises IntakeError where there is something and no such object."""
+    try:
+        value = orjson.loads(without_bom(data))
+    except orjson.JSONDecodeError as error:
+        raise IntakeError(f"not JSON: {error}") from None
+    parsed, number = Parsed(), 0
+    subject = str((options.columns or Columns()).subject)
+    for number, record in enumerate(records_in(value, subject), 1):
+        try:
+            take_record(parsed, record, options)
+        except SubjectError as error:
+            parsed.reject(number, str(error))
+    if not number and value and [] not in (value.values() if isinstance(value, dict) else ()):
+        raise IntakeError(f"no object in it has {subject[:40]!r}")
+    return parsed
+
+
+def records_in(value: Any, subject: str, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """The outermost objects that have a key, in their order."""
+    if isinstance(value, dict) and subject in value:
+        yield value
+    elif depth < MAX_DEPTH and isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from records_in(item, subject, depth + 1)
+
+
 def take_record(parsed: Parsed, record: dict[str, Any], options: FormatOptions) -> None:
     columns = options.columns or Columns()
     hits = None if columns.hits is None else record.get(str(columns.hits))
@@ -173,7 +208,7 @@ def take_record(parsed: Parsed, record: dict[str, Any], options: FormatOptions) 
         raise SubjectError(f"no text under {str(columns.subject)[:40]!r}")
     word = None if columns.category is None else record.get(str(columns.category))
     word = word.strip() if isinstance(word, str) else ""
-    take(parsed, subject_keys(host_of(subject)), options, amount, word)
+    take(parsed, record_keys(subject), options, amount, word)
 
 
 def json_lines(data: bytes, parsed: Parsed) -> Iterator[tuple[int, dict[str, Any]]]:

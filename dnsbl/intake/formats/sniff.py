@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
@@ -35,6 +36,7 @@ CONTROL = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a\x1b") + b"\x7f
 SPECIAL = re.compile(r"[#;:]?\$(?:SOA|NS|TIMESTAMP|MAXRANGE4|DATASET|[0-9=])\b", re.IGNORECASE)
 DEFAULT = re.compile(r":\d+(?:\.\d+){0,3}:")
 RECORD = re.compile(r"\S*\s+(?:\d+\s+)?(?:IN\s+)?(?:CNAME|SOA)\s+\S", re.IGNORECASE)
+LISTED = re.compile(r"\S+\s+\d+\s+(?:IN\s+)?A\s+127\.\d+\.\d+\.\d+", re.IGNORECASE)
 SHAPES = {
     "dshield": re.compile(r"[\d.]+\t[\d.]+\t\d{1,2}(?:\t.*)?"),
     "counted": re.compile(r"[0-9a-fA-F.:/]+[\t ]+\d{1,9}"),
@@ -83,14 +85,25 @@ def sniff_json(data: bytes, start: bytes) -> str:
     except orjson.JSONDecodeError:
         first = None
     if isinstance(first, dict) and "list" not in first:
-        return "drop-json" if "cidr" in first and "sblid" in first else "ndjson"
+        return kind_of(first)
     try:
         value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         raise IntakeError(f"this is JSON of no kind known here: {error}") from None
     if isinstance(value, dict) and isinstance(value.get("list"), list):
         return "misp-warninglist"
-    return "ndjson"
+    return kind_of(value) if isinstance(value, dict) else "ndjson"
+
+
+def kind_of(value: dict[str, Any]) -> str:
+    """What an object tells of its file: the whole of it, or its first line."""
+    if isinstance(value.get("Event"), dict):
+        return "misp"
+    if value.get("type") == "bundle" or isinstance(value.get("objects"), list):
+        return "stix"
+    if "cidr" in value and "sblid" in value:
+        return "drop-json"
+    return "asn-drop" if "asn" in value and "asname" in value else "ndjson"
 
 
 def sniff_marks(texts: list[str]) -> str:
@@ -99,6 +112,8 @@ def sniff_marks(texts: list[str]) -> str:
         return "adblock"
     if any(RECORD.match(text) for text in texts):
         return "rpz"
+    if any(LISTED.fullmatch(text) for text in texts):
+        return "dnsbl-zone"
     if any("$DATASET" in text for text in texts):
         return "rbldnsd-combined"
     if any(SPECIAL.match(text) or DEFAULT.match(text) for text in texts):

@@ -31,6 +31,8 @@ SNIFFED = {
     "drop_v4.json": "drop-json",
     "drop.txt": "drop",
     "dshield.txt": "dshield",
+    "asndrop.json": "asn-drop",
+    "misp-event.json": "misp",
     "feodo.csv": "csv",
     "urlhaus.csv": "csv",
     "threatfox.csv": "csv",
@@ -41,7 +43,7 @@ SNIFFED = {
 @pytest.mark.parametrize(("name", "format"), SNIFFED.items())
 def test_samples_are_told_apart(sample, name, format):
     assert sniff(sample(name)) == format
-    assert parse(sample(name), format).hits
+    assert parse(sample(name), format, FormatOptions(networks_of=lambda asn: [b"4\x08\x08\x08\x00\x18"])).hits
 
 
 @pytest.mark.parametrize(
@@ -166,13 +168,15 @@ OPTIONS = [
     FormatOptions(),
     FormatOptions(columns=Columns(subject=0, category=1, hits=2), header=False, delimiter=";", min_hits=2),
     FormatOptions(columns=Columns(subject="ip", category="a", hits="b"), widest4=1, widest6=1),
+    FormatOptions(words={"a": "spam"}, now=1, networks_of=lambda asn: [b"4\x08\x08\x08\x00\x18"] * (asn % 3)),
 ]
 # fmt: off
 WORDS = st.sampled_from([
     "192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "bad.example", "*.bad", "!", "@@", "||", "|", "^", "$", "$ORIGIN",
     "$DATASET", "ip4set:", "$MAXRANGE4", "/24", ":127.0.0.2:", "CNAME", ".", "(", ")", ";", "#", "//", '"', ",", "\t",
     "\n", "\r\n", " ", "\x00", "-", "0.0.0.0", "localhost", "rpz-ip", "zz", '{"ip":', "[", "]", "}", "{", '{"list":',
-    '"type":"cidr"', "1", "99999999999", "é", "\ud800", "##", "$DATASET :",
+    '"type":"cidr"', '{"asn":', '{"Event":{"Attribute":[', '{"objects":[', " A ",
+    '{"type":"indicator","pattern":', "1", "99999999999", "é", "\ud800", "##", "$DATASET :",
 ])
 # fmt: on
 BYTES = st.one_of(

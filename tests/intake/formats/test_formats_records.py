@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from dnsbl import subjects
@@ -212,3 +214,71 @@ def test_all_warninglists(data_dir):
 def test_all_phone_numbers(data_dir):
     parsed = parse((data_dir / "lists" / "disposable-phone-numbers.csv").read_bytes(), "csv")
     assert (len(parsed.hits), parsed.rejected) == (93_287, 1)
+
+
+# JSON documents
+
+
+def test_abuse_ch_s_exports_and_answers(sample):
+    parsed = read(sample("threatfox.json"), "json", columns=Columns(subject="ioc_value", category="threat_type"))
+    sha256 = bytes.fromhex("ef537f25c895bfa782526529a9b63d97aa631564d5d789c2b765448c8635fb6c")
+    file = "file:" + base64.b32encode(sha256).decode().rstrip("=").lower()
+    assert texts(parsed.hits) == ["192.0.2.30", "c2.bad.example", file, "load.bad.example"]
+    assert [(r.line, r.why) for r in parsed.rejects] == [
+        (4, "a single label is no domain: it would cover a whole top-level domain")
+    ]
+    assert sorted(parsed.words.values()) == ["botnet_cc", "botnet_cc", "payload", "payload_delivery"]
+    parsed = read(sample("urlhaus.json"), "json", columns=Columns(subject="url", category="threat"))
+    assert texts(parsed.hits) == ["192.0.2.10", "2001:db8::15", "files.bad.example"]
+    assert texts(read(sample("feodo.json"), "json", columns=Columns(subject="ip_address")).hits) == [
+        "192.0.2.10",
+        "198.51.100.7",
+    ]
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"urls":[]}', "null"])
+def test_a_document_without_records_is_empty(text):
+    assert read(text, "json", columns=Columns(subject="url")).hits == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"query_status":"unknown_auth_key"}', '{"data":[{"other":1}]}', "[" * 9 + '{"url":"x"}' + "]" * 9, "1"],
+)
+def test_a_document_without_the_subject_s_key_is_refused(text):
+    with pytest.raises(IntakeError):
+        read(text, "json", columns=Columns(subject="url"))
+
+
+# ASN-DROP
+
+
+def test_asn_drop_is_the_networks_of_its_systems(sample):
+    networks = {
+        64496: [subjects.parse("8.8.8.0/24"), subjects.parse("2001:4860::/32")],
+        64497: [subjects.parse("9.0.0.0/8")],
+    }
+    parsed = read(sample("asndrop.json"), "asn-drop", networks_of=lambda asn: networks.get(asn, []))
+    assert texts(parsed.hits) == ["2001:4860::/32", "8.8.8.0/24", "9.0.0.0/8"]
+    assert parsed.claimed is None, "of records, which are not networks"
+    parsed = read(
+        sample("asndrop.json"), "asn-drop", networks_of=lambda asn: networks[64497] * (asn == 64497), widest4=16
+    )
+    assert [(r.line, r.why) for r in parsed.rejects] == [
+        (1, "AS64496 has no network in the tables"),
+        (2, "wider than /16"),
+    ]
+
+
+def test_asn_drop_without_tables_or_cut_is_refused(sample):
+    with pytest.raises(IntakeError, match="set directory in \\[geo\\]"):
+        read(sample("asndrop.json"), "asn-drop")
+    cut = sample("asndrop.json").splitlines(keepends=True)
+    with pytest.raises(IntakeError, match="it was cut: it says it has 2 records, and 1 are there"):
+        read(cut[0] + cut[2], "asn-drop", networks_of=lambda asn: [])
+    parsed = read(
+        b'{"asn":-1}\n{"asn":true}\n{"asn":4294967296}\n{"asn":"1"}\n{"asn":0}\n{"x":1}\n',
+        "asn-drop",
+        networks_of=lambda asn: [b"x"],
+    )
+    assert (parsed.hits, parsed.rejected) == ({}, 6)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,15 +92,9 @@ def test_whatever_a_path_is_it_can_be_written_down(text: str) -> None:
         TRAPS.find(found[0])
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", ["\\", '"', "@", "a:", "<", '"\\', "a@", " ", '""'])
 @pytest.mark.parametrize("around", ["<{}", "<@{}", '<"{}', "{}\0", "a@b.example {}\0"])
 def test_a_long_path_costs_no_more_than_its_length(around: str, piece: str) -> None:
-    """No pattern here goes back and forth: a hundred times the octets would take ten thousand times as long."""
-
-    def seconds(count: int) -> float:
-        text = around.format(piece * count)
-        began = time.process_time()
-        parse_path(text)
-        return time.process_time() - began
-
-    assert min(seconds(100_000) for _ in range(2)) < 0.5
+    """No pattern here goes back and forth: it would take minutes."""
+    parse_path(around.format(piece * 100_000))

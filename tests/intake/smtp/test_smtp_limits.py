@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from sink import MAIL, SECONDS, connected, sink
@@ -103,10 +102,9 @@ async def test_silence_ends() -> None:
 
 async def test_nobody_keeps_a_session_for_ever() -> None:
     async with sink(Limits(session=0.4)) as receiver, connected(receiver.smtp) as client:
-        began = time.monotonic()
-        while (await client.say(b"NOOP\r\n")).startswith("250"):
-            await asyncio.sleep(0.05)
-        assert time.monotonic() - began < 5
+        async with asyncio.timeout(SECONDS):
+            while (await client.say(b"NOOP\r\n")).startswith("250"):
+                await asyncio.sleep(0.05)
     assert receiver.counters.refusals["idle"] == 1
 
 
@@ -215,12 +213,11 @@ async def test_large_mails_at_once_are_refused_before_memory_ends_and_others_are
     async with sink(connections=201) as receiver:
         ready = asyncio.Barrier(201)
         senders = [asyncio.create_task(large(receiver.smtp, ready)) for _ in range(200)]
-        waits, most = [], 0
+        most = 0
         async with connected(receiver.smtp) as other:
             for _ in range(30):
-                began = time.monotonic()
-                assert (await other.mail()).startswith("250")
-                waits.append(time.monotonic() - began)
+                async with asyncio.timeout(SECONDS):
+                    assert (await other.mail()).startswith("250")
                 most = max(most, receiver.counters.held)
             async with asyncio.timeout(SECONDS):
                 await ready.wait()
@@ -228,7 +225,6 @@ async def test_large_mails_at_once_are_refused_before_memory_ends_and_others_are
     taken = sum(reply.startswith("250") for reply in replies)
     assert 40 <= taken <= 48 and taken + sum(reply.startswith("452 4.3.1") for reply in replies) == 200
     assert most <= limits.held
-    assert max(waits) < 5
 
 
 async def test_the_end_waits_for_mails_and_says_goodbye_to_others() -> None:
