@@ -43,7 +43,7 @@ def test_what_a_sample_shows(mail: Mail) -> None:
         )
         + b"\r\nReceived: below\r\n"
     )
-    local, domain = f"<{token('victim')}>", f"<{token('trap.example')}>"
+    local = f"<{token('victim')}>"
     assert shown(data, [TRAP]) == {
         "From": "Shop <shop@sender.example>",
         "Reply-To": f"Other <<{token('other')}>@else.example>",
