@@ -30,7 +30,7 @@ from .importing import Importer
 from .intake import feeds as pulling
 from .intake import partners
 from .intake.complained import take_complaints
-from .intake.gate import Gate
+from .intake.gate import REPORT_WIDEST, Gate
 from .keyed import Keyed
 from .model import Report
 from .protected import ORIGIN, REASON, protected
@@ -226,10 +226,13 @@ class App:
         return reason
 
     def gate(
-        self, words: Mapping[str, str] | None = None, category: str = "spam", widest: tuple[int, int] | None = None
+        self, words: Mapping[str, str] | None = None, category: str = "spam", widest: tuple[int, int] = REPORT_WIDEST
     ) -> Gate:
-        options = {"widest": widest} if widest else {}
-        return Gate(self.exempt_reason(), clock.now(), words, category, **options)
+        return Gate(self.exempt_reason(), clock.now(), words, category, widest, token=self.token)
+
+    def token(self, text: str) -> str:
+        """The keyed hash of a mail address."""
+        return self.keyed.token(text)
 
     def import_file(
         self,
@@ -245,7 +248,7 @@ class App:
     ) -> dict[str, Any]:
         """A file into a source of its own, and settled. Raises IntakeError, Quarantined, StoreError."""
         self.reconcile()
-        importer = Importer(self.store, self.gate, self.keyed.token, self.settings.config.trap)
+        importer = Importer(self.store, self.gate, self.token, self.settings.config.trap)
         where = path or Path(str(getattr(file, "name", "-")))
         try:
             result = importer.take(where, file, name, format, category, trust, words, accept, progress)

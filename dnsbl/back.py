@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,9 +104,13 @@ class Back:
             return
         from .intake.traps import Traps  # the libraries of mail, which a server without traps does without
 
-        traps = Traps(app.settings.config.trap, app.store, app.gate, app.keyed.token, app.complain, self.submitted)
+        traps = Traps(app.settings.config.trap, app.store, app.gate, app.token, self.submitted)
         await traps.start()
         self.traps = traps
+
+    def trap_counts(self) -> Mapping[str, int]:
+        """What happened to mail for traps, by a word."""
+        return self.traps.figures() if self.traps else {}
 
     def trap_addresses(self) -> list[str]:
         """Where mail is taken, by protocol."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..store.contract import Source, Store
 from .complaints import Complaint, parse_complaint
 from .gate import Gate
 
-__all__ = ["Complained", "take_complaints"]
+__all__ = ["Complained", "keep_complaints", "take_complaints"]
 
 MAX_REASONS = 100  # sentences kept of one upload
 
@@ -44,18 +44,25 @@ def take_complaints(
     store: Store, gate: Gate, source: Callable[[], Source], data: bytes, now: int, format: str = ""
 ) -> Complained:
     """Take every complaint in these bytes for a source, in one transaction. Raises IntakeError where they are none."""
-    complaints = parse_complaint(data, now, format)
-    done = Complained(format=complaints[0].format if complaints else format)
+    complaints = parse_complaint(data, now, format)  # may take seconds: before the store is held
     with store.transaction():
-        where = source().id
-        for number, complaint in enumerate(complaints, 1):
-            reports = judged(complaint, gate, done, number)
-            taken = store.take_reports(where, reports)
-            done.taken += taken.taken
-            done.repeated += taken.repeated
-            if complaint.why and len(done.why) < MAX_REASONS:
-                done.why.append(printable(complaint.why))
-            store.add_sample(where, complaint.format, complaint.facts, [r.subject for r in reports], now)
+        return keep_complaints(store, gate, source(), complaints, now)
+
+
+def keep_complaints(store: Store, gate: Gate, source: Source, complaints: Sequence[Complaint], now: int) -> Complained:
+    """Within the caller's transaction."""
+    done = Complained(format=complaints[0].format if complaints else "")
+    gate.attempts = {}
+    for number, complaint in enumerate(complaints, 1):
+        reports = judged(complaint, gate, done, number)
+        taken = store.take_reports(source.id, reports)
+        done.taken += taken.taken
+        done.repeated += taken.repeated
+        if complaint.why and len(done.why) < MAX_REASONS:
+            done.why.append(printable(complaint.why))
+        store.add_sample(source.id, complaint.format, complaint.facts, [r.subject for r in reports], now)
+    if gate.attempts:
+        store.add_attempts(source.id, gate.attempts, now)
     return done
 
 

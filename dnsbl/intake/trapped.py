@@ -97,13 +97,17 @@ def keep(
     first source; the address's network reports the content, to the second. The addresses and domains that were claimed,
     and how many reports."""
     own, about = pair
+    attempts: dict[bytes, str] = {}
     reports: dict[int, list[Report]] = {own.id: [], about.id: []}
     for claim in claims:
         source, reporters = (about.id, [hop.address if hop else ""]) if claim.content else (own.id, traps)
         for reporter in reporters:
+            gate.attempts = {} if claim.content else attempts  # everybody links to big names: no attempt to list them
             made = gate.report(claim.subject, claim.category, at, reporter)
             if not isinstance(made, str):
                 reports[source].append(made)
+    if attempts:
+        store.add_attempts(own.id, attempts, at)
     done = [store.take_reports(source, found) for source, found in reports.items() if found]
     shown = {report.subject: None for found in reports.values() for report in found if report.subject[:1] in b"46d"}
     return list(shown), Taken(sum(each.taken for each in done), sum(each.repeated for each in done))

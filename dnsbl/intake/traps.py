@@ -15,14 +15,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .. import clock
 from ..config import TrapConfig
 from ..errors import IntakeError, StoreError
 from ..store.contract import Source, Store
 from .authentication import UNKNOWN, Authenticator, Verdict, believed
+from .complained import keep_complaints
+from .complaints import Complaint, parse_complaint
 from .evidence import Token, mail_evidence
 from .gate import Gate
 from .mail import Hop, MailFacts, facts, last_hop
@@ -37,13 +39,16 @@ CLASSES = ("pristine", "recycled", "typo")
 FEEDBACK = "feedback"
 FAMILY = "traps"  # one mail to three traps is one thing seen three times: they all count once
 AT_ONCE = 64  # mails, or verdicts, of one transaction
+MAX_COMPLAINTS = 20  # mails with complaints that are read or wait for it
 MAX_VERDICTS = 2000  # mails that wait for their verdict; further ones go without
 
 
-class Complaints(Protocol):
-    """Takes a complaint for a source, by its number; what came of it. Raises IntakeError where it is none."""
+@dataclass(slots=True, frozen=True)
+class Incoming:
+    """A mail as it came, and the complaints in it where it came to a feedback address."""
 
-    def __call__(self, source: int, data: bytes, at: int) -> dict[str, Any]: ...
+    envelope: Envelope
+    complaints: Sequence[Complaint] = ()
 
 
 @dataclass(slots=True)
@@ -56,6 +61,7 @@ class Trapped:
     claims: list[TrapClaim]
     samples: list[int] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
+    complaints: Sequence[Complaint] = ()
     verdict: Verdict | None = None
 
 
@@ -80,16 +86,16 @@ class Traps:
         store: Store,
         gate: Callable[[], Gate],
         token: Token,
-        complain: Complaints,
         submitted: Callable[[], None],
     ) -> None:
-        self.config, self.store, self.gate, self.token = config, store, gate, token
-        self.complain, self.submitted = complain, submitted
+        self.config, self.store, self.gate, self.token, self.submitted = config, store, gate, token, submitted
         self.receiver = Receiver(config, self.accept)
         self.authenticator = Authenticator(config)
-        self.queue: asyncio.Queue[tuple[Envelope | Trapped, asyncio.Future[Trapped]]] = asyncio.Queue()
+        self.queue: asyncio.Queue[tuple[Incoming | Trapped, asyncio.Future[Trapped]]] = asyncio.Queue()
         self.verdicts: set[asyncio.Task[None]] = set()
         self.thread = ThreadPoolExecutor(1, "trap-commit")
+        self.reader = ThreadPoolExecutor(1, "trap-complaint")  # complaints are large, and must not hold up mail
+        self.complaining = 0
         self.task: asyncio.Task[None] | None = None
         self.counts: Counter[str] = Counter()
 
@@ -108,14 +114,43 @@ class Traps:
         await asyncio.gather(*self.verdicts, *([self.task] if self.task else []), return_exceptions=True)
         await self.authenticator.close()
         await asyncio.to_thread(self.thread.shutdown)
+        await asyncio.to_thread(self.reader.shutdown, cancel_futures=True)
+
+    def figures(self) -> dict[str, int]:
+        """For monitors: the receiver's, what came of the mails, and of their verdicts."""
+        verdicts = {name: getattr(self.authenticator, name) for name in ("evaluated", "timeouts", "overflow")}
+        return {
+            **self.receiver.counters.snapshot(),
+            **{name.replace(" ", "_"): count for name, count in self.counts.items()},
+            **{f"verdicts_{name}": count for name, count in verdicts.items()},
+        }
 
     async def accept(self, envelope: Envelope) -> None:
         """Returns when what the mail claims is on disk. Raises StoreError, or IntakeError where it is no mail."""
-        trapped = await self.put(envelope)
+        complaints = await self.complaints(envelope) if is_complaint(envelope) else ()
+        trapped = await self.put(Incoming(envelope, complaints))
         if waits(trapped.found) or trapped.found.from_domain or envelope.mail_from:
             self.judge_later(trapped)
 
-    async def put(self, item: Envelope | Trapped) -> Trapped:
+    async def complaints(self, envelope: Envelope) -> Sequence[Complaint]:
+        """Read beside the mail for traps. What is no complaint is taken all the same: it would only be sent again.
+        Raises StoreError where there are too many at once: they may come later."""
+        if self.complaining >= MAX_COMPLAINTS:
+            raise StoreError("too many complaints at once")
+        self.complaining += 1
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self.reader, parse_complaint, envelope.data, clock.now())
+            found = await work
+        except IntakeError:
+            self.counts["no complaint"] += 1
+            return ()
+        else:
+            self.counts["complaints"] += 1
+            return found
+        finally:
+            self.complaining -= 1
+
+    async def put(self, item: Incoming | Trapped) -> Trapped:
         future: asyncio.Future[Trapped] = asyncio.get_running_loop().create_future()
         await self.queue.put((item, future))
         return await future
@@ -145,6 +180,7 @@ class Traps:
         if verdict is None:
             verdict = await self.authenticator.judge(envelope.data, hop.address, hop.helo, envelope.mail_from)
         trapped.verdict = verdict
+        trapped.envelope = replace(envelope, data=b"")  # read to its end: what waits now is small
         if verdict is UNKNOWN and not waits(trapped.found):
             return
         try:
@@ -170,7 +206,7 @@ class Traps:
                     future.set_exception(outcome)
             self.submitted()
 
-    def commit(self, items: Sequence[Envelope | Trapped]) -> list[Trapped | Exception]:
+    def commit(self, items: Sequence[Incoming | Trapped]) -> list[Trapped | Exception]:
         """Read and keep all of them, in one transaction; each has its own fate where it is no mail."""
         try:
             gate, now = self.gate(), clock.now()
@@ -189,19 +225,19 @@ class Traps:
             return [self.commit([item])[0] for item in items]  # one of them is at fault: not the others' ruin
         return read
 
-    def read(self, item: Envelope | Trapped) -> Trapped | Exception:
+    def read(self, item: Incoming | Trapped) -> Trapped | Exception:
         if isinstance(item, Trapped):
             assert item.verdict is not None
             item.claims = later_claims(item.hop, item.found, item.verdict)
             item.evidence["authentication"] = item.verdict.as_json()
             return item
         try:
-            return self.read_envelope(item)
+            return self.read_envelope(item.envelope, item.complaints)
         except IntakeError as error:
             self.counts["no mail"] += 1
             return error
 
-    def read_envelope(self, envelope: Envelope) -> Trapped:
+    def read_envelope(self, envelope: Envelope, complaints: Sequence[Complaint]) -> Trapped:
         found = facts(envelope.data, [r.address for r in envelope.recipients], envelope.mail_from)
         why = ""
         hop: Hop | None = None
@@ -216,7 +252,7 @@ class Traps:
         self.counts["taken"] += 1
         if hop is None:
             self.counts["of unknown origin"] += 1
-        trapped = Trapped(envelope, hop, found, first_claims(hop, found))
+        trapped = Trapped(envelope, hop, found, first_claims(hop, found), complaints=complaints)
         sent_to = [recipient.address for recipient in envelope.recipients]
         trapped.evidence = mail_evidence(envelope.data, hop, envelope.mail_from, sent_to, found, self.token)
         if why:
@@ -233,17 +269,9 @@ class Traps:
         for class_ in CLASSES:
             if class_ in by_class:
                 self.keep_class(trapped, class_, sorted(set(by_class[class_])), gate, now)
-        if FEEDBACK in by_class and trapped.verdict is None:
-            self.keep_complaint(trapped.envelope, now)
-
-    def keep_complaint(self, envelope: Envelope, now: int) -> None:
-        """What is no complaint is taken all the same: who sent it would only send it again."""
-        try:
-            self.complain(self.sources[FEEDBACK].id, envelope.data, now)
-        except IntakeError:
-            self.counts["no complaint"] += 1
-        else:
-            self.counts["complaints"] += 1
+        if trapped.complaints:
+            keep_complaints(self.store, gate, self.sources[FEEDBACK], trapped.complaints, now)
+            trapped.complaints = ()
 
     def keep_class(self, trapped: Trapped, class_: str, addresses: list[str], gate: Gate, now: int) -> None:
         pair = self.sources[f"trap-{class_}"], self.sources[f"trap-{class_}{CONTENT}"]
@@ -255,3 +283,7 @@ class Traps:
                 self.store.set_sample(number, trapped.evidence)
         elif number := self.store.add_sample(pair[0].id, "mail", trapped.evidence, subjects, now):
             trapped.samples.append(number)
+
+
+def is_complaint(envelope: Envelope) -> bool:
+    return any(recipient.class_ == FEEDBACK for recipient in envelope.recipients)

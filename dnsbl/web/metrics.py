@@ -77,11 +77,13 @@ class LookedUp(Collector):
             yield from self.zones()
             yield from self.feeds()
             yield from self.queue()
+            yield from self.waiting()
             store_up = 1
         except DnsblError:  # the figures of a store that cannot be read are missing, and this says why
             store_up = 0
         yield GaugeMetricFamily("dnsbl_store_up", "Whether the store can be read", value=store_up)
         yield from dns(read_counts(self.backend.app.data_dir / "run"))
+        yield from self.traps()
 
     def zones(self) -> Iterator[Metric]:
         serial = GaugeMetricFamily("dnsbl_zone_serial", "Serial of the published zone", labels=["zone"])
@@ -114,6 +116,17 @@ class LookedUp(Collector):
     def queue(self) -> Iterator[Metric]:
         touched = self.backend.app.store.touched_count()
         yield GaugeMetricFamily("dnsbl_touched", "Subjects waiting to be decided anew", value=touched)
+
+
+    def waiting(self) -> Iterator[Metric]:
+        held = sum(hold.state == "held" for hold in self.backend.app.store.holds())
+        yield GaugeMetricFamily("dnsbl_holds", "Places whose listings wait for a person", value=held)
+
+    def traps(self) -> Iterator[Metric]:
+        events = CounterMetricFamily("dnsbl_trap_events", "What happened to mail for traps", labels=["event"])
+        for event, count in sorted(self.backend.trap_counts().items()):
+            events.add_metric([event], count)
+        yield events
 
 
 def dns(counts: DnsCounts) -> Iterator[Metric]:

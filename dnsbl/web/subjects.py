@@ -15,6 +15,7 @@ from .state import WEB
 
 __all__ = ["get_subject", "public"]
 
+SHOWN = ("address", "helo", "kind", "authentication", "feedback_type")  # more would tell a sender which mail it was
 SAID = ("operator", "removal", "never-list")  # origins of exemptions that are no source's name
 
 
@@ -37,6 +38,9 @@ def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
     for zone in found["zones"]:
         for line in zone["breakdown"]:
             line["source"] = kinds.get(line["source"], "source")
+    for sample in found["evidence"]:
+        sample["source"] = kinds.get(sample["source"], "source")
+        sample["facts"] = {name: value for name, value in sample["facts"].items() if name in SHOWN}
     for exemption in found["exemptions"]:
         origin = exemption["origin"]
         if origin == "removal":  # why is between the operator and the audit trail

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dnsbl.clock import DAY
+from dnsbl.errors import SubjectError
 from dnsbl.intake import gate as gates
-from dnsbl.intake.gate import REPORT_WIDEST, Gate, refusal, reporter_name
+from dnsbl.intake.gate import REPORT_WIDEST, Gate, Token, refusal, reporter_name
 from dnsbl.model import CATEGORIES, Report
 from dnsbl.subjects import parse, text
 
@@ -90,6 +92,7 @@ def test_all_reporters_of_a_network_are_one(address: ipaddress.IPv4Address | ipa
     mapped = getattr(address, "ipv4_mapped", None)
     assert (mapped or address) in network
     assert network.prefixlen == (24 if network.version == 4 else 48)
+    assert str(network) == name, "as it was always written"
     assert reporter_name(str(network[0])) == reporter_name(f"{network[-1]}/32") == name
 
 
@@ -101,14 +104,68 @@ def test_a_hundred_reporters_of_one_network_are_one() -> None:
     assert reporter_name("fe80::1%eth0") == "fe80::/48"
 
 
+def keyed(key: bytes) -> Token:
+    return lambda text: blake2b(text.encode(), key=key, digest_size=10).hexdigest()
+
+
 @pytest.mark.parametrize("address", ["Jane.Doe@Example.COM", "jane.doe@example.com", " jane.doe@example.com "])
-def test_mail_addresses_are_never_kept(address: str) -> None:
-    name = reporter_name(address)
+def test_mail_addresses_are_kept_under_a_key_only_or_not_at_all(address: str) -> None:
+    assert reporter_name(address) == ""
+    name = reporter_name(address, keyed(b"one"))
     assert name.startswith("hash:")
     assert "jane" not in name
     assert "example" not in name
-    assert name == reporter_name("jane.doe@example.com")
-    assert name != reporter_name("john.doe@example.com")
+    assert name == reporter_name("jane.doe@example.com", keyed(b"one"))
+    assert name != reporter_name("john.doe@example.com", keyed(b"one"))
+    assert name != reporter_name(address, keyed(b"other"))
+    assert gate(token=keyed(b"one")).report("46.0.0.1", reporter=address).reporter == name  # type: ignore[union-attr]
+
+
+@given(st.one_of(st.text(max_size=300), st.ip_addresses().map(str), st.emails()))
+def test_who_counts_by_network_cannot_make_reporters_up(reporter: str) -> None:
+    made = gate(by_network=True, token=keyed(b"one")).report("46.0.0.1", reporter=reporter)
+    assert isinstance(made, Report)
+    if made.reporter:
+        assert ipaddress.ip_network(made.reporter).prefixlen in (24, 48)
+
+
+def test_claims_on_what_may_not_be_listed_are_noted_for_each_post() -> None:
+    made = Gate(lambda subject: "exempt: ours" if subject == parse("46.0.0.1") else None, NOW)
+    for _ in range(2):
+        made.attempts = {}
+        for said in ("46.0.0.1", "46.0.0.0/8", "nonsense", "46.0.0.2", "46.0.0.1"):
+            made.report(said)
+        assert made.attempts == {
+            parse("46.0.0.1"): "exempt: ours",
+            parse("46.0.0.0/8"): "wider than /24: needs an operator",
+        }
+
+
+def test_attempts_are_bounded() -> None:
+    made = Gate(lambda _: "exempt: ours", NOW)
+    for n in range(3 * gates.MAX_ATTEMPTS):
+        made.report(f"46.0.{n >> 8}.{n & 255}")
+    assert len(made.attempts) == gates.MAX_ATTEMPTS
+
+
+def test_a_report_that_is_not_permitted_says_why() -> None:
+    made = gate()
+    made.permit = lambda report: "not spam" if report.category == "spam" else None
+    assert made.report("46.0.0.1", "spam") == "not spam"
+    assert isinstance(made.report("46.0.0.1", "malware"), Report)
+    assert made.attempts == {}, "what one key may not say is no attempt on what nobody may"
+
+
+@given(st.one_of(st.ip_addresses().map(str), st.text("0123456789./ :", max_size=20)))
+def test_the_short_way_for_ipv4_comes_to_the_same_as_the_careful_one(text: str) -> None:
+    try:
+        careful: bytes | str = parse(text)
+    except SubjectError as error:
+        careful = str(error)
+    if isinstance(careful, bytes):
+        careful = refusal(careful, REPORT_WIDEST, nobody) or careful
+    made = gate().report(text)
+    assert (made.subject if isinstance(made, Report) else made) == careful
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

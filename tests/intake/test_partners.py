@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnsbl.app import App
 from dnsbl.errors import IntakeError
-from dnsbl.intake.gate import Gate
-from dnsbl.intake.partners import PREFIX, create_key, find_key, line_reports
-from dnsbl.intake.reports import Intake
+from dnsbl.intake.partners import PREFIX, create_key, find_key, partner_gate, permit_of
+from dnsbl.model import Report
+from dnsbl.store import KeyLimits
+from dnsbl.subjects import ancestors, parse, text
 
 NOW = 1_790_000_000
-
-
-def gate() -> Gate:
-    return Gate(lambda _: None, NOW)
 
 
 def test_a_key_is_found_by_its_secret_and_by_nothing_else(app: App) -> None:
@@ -76,9 +75,78 @@ def test_a_refused_key_changes_nothing(app: App) -> None:
     assert [key.name for key in app.store.all_keys()] == ["acme"]
 
 
-def test_a_line_is_one_report_or_none() -> None:
-    intake = Intake()
-    assert line_reports(3, b"  \r\n", gate(), intake) == []
-    assert len(line_reports(4, b' {"subject": "46.0.0.1"}\r\n', gate(), intake)) == 1
-    assert line_reports(5, b"nonsense", gate(), intake) == []
-    assert [(reject.line, reject.why) for reject in intake.rejects] == [(5, "not JSON")]
+def test_a_new_partner_lists_nothing_until_somebody_says_so(app: App) -> None:
+    new, _ = create_key(app.store, "new", 0.6, ["report"], NOW, None)
+    sure, _ = create_key(app.store, "sure", 0.6, ["report"], NOW, None, simulated=False, zones=["ip"], daily_listings=9)
+    sources = app.store.sources()
+    assert (sources[new.source].simulated, sources[new.source].zones, sources[new.source].daily) == (True, (), None)
+    assert (sources[sure.source].simulated, sources[sure.source].zones, sources[sure.source].daily) == (
+        False, ("ip",), 9
+    )  # fmt: skip
+    assert sources[new.source].granted == 0.6
+
+
+def test_another_key_leaves_a_partner_as_it_is(app: App) -> None:
+    key, _ = create_key(app.store, "acme", 0.6, ["report"], NOW, None, simulated=False, zones=["ip"], daily_listings=9)
+    app.store.set_source(key.source, family="friends", network="60.1.2.0/24")
+    app.store.revoke_key("acme", NOW)
+    second, _ = create_key(app.store, "acme", 0.7, ["report"], NOW, None)
+    source = app.store.sources()[second.source]
+    assert second.source == key.source
+    assert (source.trust, source.granted) == (0.7, 0.7)
+    assert (source.simulated, source.zones, source.daily) == (False, ("ip",), 9)
+    assert (source.family, source.network) == ("friends", "60.1.2.0/24")
+
+
+def test_limits_are_kept_as_we_write_them(app: App) -> None:
+    said = KeyLimits(("spam",), (" 60.0.0.0/255.0.0.0", "BAD.Example."), ("60.1.2.3", "2A00::/16"), 10, 5)
+    key, secret = create_key(app.store, "acme", 0.6, ["report"], NOW, None, said)
+    assert key.limits == KeyLimits(("spam",), ("60.0.0.0/8", "bad.example"), ("60.1.2.3/32", "2a00::/16"), 10, 5)
+    assert find_key(app.store, secret, NOW) == key
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (KeyLimits(categories=("evil",)), "unknown category evil"),
+        (KeyLimits(about=("60.0.0.1/8",)), "host bits"),
+        (KeyLimits(about=("com",)), "single label"),
+        (KeyLimits(about=("+4930123456",)), "neither a network nor a domain"),
+        (KeyLimits(about=("60.0.0.1",) * 1001), "1000 at most"),
+        (KeyLimits(origins=("60.0.0.1/8",)), "host bits"),
+        (KeyLimits(origins=("example.com",)), "origins 'example.com'"),
+        (KeyLimits(daily=0), "reports a day: one or more"),
+        (KeyLimits(burst=-1), "burst: one or more"),
+    ],
+)
+def test_limits_that_mean_nothing_are_refused(app: App, limits: KeyLimits, why: str) -> None:
+    with pytest.raises(IntakeError, match=why):
+        create_key(app.store, "acme", 0.6, ["report"], NOW, None, limits)
+    assert app.store.all_keys() == []
+    assert "acme" not in {source.name for source in app.store.sources().values()}
+
+
+@given(st.sampled_from(["60.1.2.3", "60.1.0.0/16", "60.0.0.0/8", "2a00::1", "2a00::/32", "a.example.com", "b.com"]))
+def test_a_key_may_report_what_is_wholly_inside_what_it_is_for(subject: str) -> None:
+    about = ("60.1.0.0/16", "2a00::/32", "example.com")
+    permit = permit_of(KeyLimits(about=about))
+    assert permit is not None
+    why = permit(Report(parse(subject), "spam", NOW))
+    allowed = set(about) & {text(above) for above in ancestors(parse(subject))}
+    assert (why is None) == bool(allowed)
+
+
+def test_a_key_without_limits_asks_nothing() -> None:
+    assert permit_of(KeyLimits(origins=("60.0.0.0/8",), daily=5)) is None
+    permit = permit_of(KeyLimits(categories=("spam",)))
+    assert permit is not None
+    assert permit(Report(parse("60.0.0.1"), "malware", NOW)) == "this key may not report malware"
+
+
+def test_partners_pass_a_gate_that_counts_networks_and_takes_wide_ones() -> None:
+    gate = partner_gate(lambda _: None, NOW)
+    made = gate.report("60.0.0.0/8", reporter="trap-17")
+    assert isinstance(made, Report)
+    assert made.reporter == ""
+    assert gate.report("60.0.0.0/7") == "wider than /8: needs an operator"
+    assert isinstance(gate.report("2a00:2000::/19"), Report)

@@ -32,7 +32,7 @@ def with_traps(settings: config.Settings, **more: object) -> config.Settings:
 @asynccontextmanager
 async def trapping(app: App) -> AsyncIterator[Traps]:
     """The trap role over an application, as the back process runs it, without settling."""
-    traps = Traps(app.settings.config.trap, app.store, app.gate, app.keyed.token, app.complain, lambda: None)
+    traps = Traps(app.settings.config.trap, app.store, app.gate, app.token, lambda: None)
     await traps.start()
     try:
         yield traps
