@@ -260,9 +260,10 @@ class App:
         return result
 
     def complain(self, source: int, data: bytes, at: int) -> dict[str, Any]:
-        """Complaints from a partner, or by mail. Raises IntakeError where they are none; the caller settles."""
+        """Complaints from a partner. Raises IntakeError where they are none; the caller settles."""
         found = self.store.sources()[source]
-        return take_complaints(self.store, self.gate(), lambda: found, data, at).as_json()
+        gate = partners.partner_gate(self.exempt_reason(), at)
+        return take_complaints(self.store, gate, lambda: found, data, at).as_json()
 
     async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:
         """Pull one feed into the store. The caller settles."""

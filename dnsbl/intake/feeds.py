@@ -11,7 +11,7 @@ from ..config import FeedDef
 from ..errors import FetchError, Quarantined
 from ..store.contract import Entry, FeedState, Source, Store
 from . import formats
-from .fetch import Validators, fetch
+from .fetch import Fetched, Validators, applied, fetch
 from .health import Limits
 from .lists import ListTerms, apply
 
@@ -58,8 +58,9 @@ async def pull(
     contact: str = "",
     networks_of: formats.NetworksOf | None = None,
 ) -> Pulled:
-    """Fetch and apply; `networks_of` is what lists of autonomous systems are read by. Nothing is raised for what a feed
-    does wrong: it is in the state and in what is returned."""
+    """Fetch and apply; `networks_of` is what lists of autonomous systems are read by. What was not believed goes to
+    `quarantine`, and what a zone's transfer came to into `transfers` beside it. Nothing is raised for what a feed does
+    wrong: it is in the state and in what is returned."""
     state = await asyncio.to_thread(lambda: store.feed_states().get(feed.name) or FeedState(feed.name))
     terms = terms_of(feed, accept, now, networks_of)
     if aged(feed, state, now):
@@ -69,7 +70,7 @@ async def pull(
     known = Validators(state.etag or None, state.last_modified or None) if same else Validators()
     none = Entry(0, 0, 0, state.entries or 0)
     try:
-        fetched = await fetch(feed, known, contact=contact)
+        fetched = await fetch(feed, known, contact=contact, kept=transfer_of(feed, quarantine))
     except FetchError as error:
         state.state, state.reason, state.checked_at = "failed", str(error), now
         state.failures += 1
@@ -82,7 +83,7 @@ async def pull(
         await asyncio.to_thread(feed_source, store, feed)  # its TOML may say another trust
         await asyncio.to_thread(store.put_feed_state, state)
         return Pulled(feed.name, "unchanged", "", none, fetched.seconds)
-    return await asyncio.to_thread(take, store, feed, terms, fetched.data, state, quarantine, now, fetched.seconds)
+    return await asyncio.to_thread(take, store, feed, terms, fetched, fetched.data, state, quarantine, now)
 
 
 def aged(feed: FeedDef, state: FeedState, now: int) -> bool:
@@ -95,11 +96,11 @@ def take(
     store: Store,
     feed: FeedDef,
     terms: ListTerms,
+    fetched: Fetched,
     data: bytes,
     state: FeedState,
     quarantine: Path,
     now: int,
-    seconds: float,
 ) -> Pulled:
     kept = quarantine / feed.name
     try:
@@ -111,10 +112,16 @@ def take(
         with contextlib.suppress(OSError):  # the copy is for a person to look at; without it nothing is lost
             quarantine.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(data)
-        return Pulled(feed.name, "quarantined", str(error), Entry(0, 0, 0, state.entries or 0), seconds)
+        return Pulled(feed.name, "quarantined", str(error), Entry(0, 0, 0, state.entries or 0), fetched.seconds)
     with contextlib.suppress(OSError):
         kept.unlink(missing_ok=True)
-    return Pulled(feed.name, outcome.state, "", outcome.entry, seconds)
+    applied(feed, fetched, transfer_of(feed, quarantine))
+    return Pulled(feed.name, outcome.state, "", outcome.entry, fetched.seconds)
+
+
+def transfer_of(feed: FeedDef, quarantine: Path) -> Path:
+    """Where the feed's last applied transfer is kept."""
+    return quarantine.parent / "transfers" / feed.name
 
 
 def feed_source(store: Store, feed: FeedDef) -> Source:

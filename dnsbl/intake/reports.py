@@ -11,8 +11,9 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, Any
 
 import orjson
@@ -22,7 +23,10 @@ from ..errors import IntakeError, printable
 from ..model import CATEGORIES, MAX_REJECTS, Reject, Report
 from .gate import Gate
 
-__all__ = ["Intake", "counted", "looks_like_reports", "open_stream", "parse_map", "read_reports", "report_of"]
+__all__ = [
+    "Intake", "counted", "looks_like_reports", "ndjson_reports", "open_stream", "parse_map", "read_reports",
+    "report_of",
+]  # fmt: skip
 
 MAX_LINE = 64 * 1024  # bytes; a longer line is one reject
 COLUMNS = {
@@ -35,6 +39,7 @@ MAX_WORDS = 1000  # different unmapped words counted of one file or post
 CHUNK = 1 << 20  # bytes read at once
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
+TEN_DIGITS = 10**9  # times from 2001 to 2286 have so many: the usual number of a report, taken as it is
 
 
 @dataclass(slots=True)
@@ -192,45 +197,62 @@ def moment(text: str) -> int | None:
 def read_ndjson(
     number: int, first: bytes, lines: Iterator[tuple[int, bytes]], gate: Gate, intake: Intake
 ) -> Iterator[Report]:
-    yield from ndjson_line(number, first, gate, intake)
+    yield from ndjson_reports(chain([(number, first)], lines), gate, intake)
+
+
+def ndjson_reports(lines: Iterable[tuple[int, bytes]], gate: Gate, intake: Intake) -> Iterator[Report]:
+    """The reports of NDJSON lines; what is refused is counted in `intake`."""
     for number, line in lines:
-        yield from ndjson_line(number, line, gate, intake)
-
-
-def ndjson_line(number: int, line: bytes, gate: Gate, intake: Intake) -> Iterator[Report]:
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        intake.reject(number, "not JSON")
-        return
-    made = report_of(value, gate)
-    if isinstance(made, str):
-        intake.reject(number, made)
-    else:
-        if made.word:
-            intake.unknown(made.word)
-        yield made
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            intake.reject(number, "not JSON")
+            continue
+        made = report_of(value, gate)
+        if made.__class__ is str:
+            intake.reject(number, made)
+        else:
+            if made[4]:
+                intake.unknown(made[4])
+            yield made  # type: ignore[misc]
 
 
 def report_of(value: Any, gate: Gate) -> Report | str:
     """A report from one JSON object, or why it is refused."""
     if not isinstance(value, dict):
         return "not a JSON object"
-    found: dict[str, str] = {}
-    for column, names in COLUMNS.items():
-        got = next((value[name] for name in names if name in value), None)
-        if got is None:
-            continue
-        if not isinstance(got, str | int) or isinstance(got, bool):
-            return f"{column} is not a text"
-        found[column] = str(got)
-    if "subject" not in found:
+    said = (value.get("subject"), value.get("time"), value.get("category"), value.get("reporter"))
+    if len(value) != 4 - said.count(None):  # other keys too, which may be other names for these
+        said = tuple(first_of(value, names) for names in COLUMNS.values())
+    subject, time, category, reporter = said
+    if subject is None:
         return "no subject"
+    if not (subject.__class__ is category.__class__ is reporter.__class__ is str):
+        for column, each in zip(COLUMNS, said, strict=True):
+            if not isinstance(each, str | int | None) or isinstance(each, bool):
+                return f"{column} is not a text"
+        subject, category, reporter = str(subject), said_text(category), said_text(reporter)
     try:
-        at = moment(found.get("time", ""))
+        at = time if time.__class__ is int and TEN_DIGITS <= time < 10 * TEN_DIGITS else moment(said_text(time))
     except (ValueError, OverflowError):
         return "not a time"
-    return gate.report(found["subject"], found.get("category", ""), at, found.get("reporter", ""))
+    except TypeError:
+        return "time is not a text"
+    return gate.report(subject, category, at, reporter)
+
+
+def first_of(value: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """What an object says under the first of these names that it has."""
+    return next((value[name] for name in names if name in value), None)
+
+
+def said_text(value: Any) -> str:
+    """A text, or a number as text; nothing is empty. Raises TypeError for what is neither."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError
+    return str(value)
 
 
 def counted(reports: Iterator[Report], each: Callable[[], None], every: int = 10_000) -> Iterator[Report]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from aiohttp import web
 
 from .. import clock
 from ..intake.partners import find_key
 from ..store.contract import Key
+from .clients import client_of, inside
 from .problems import Problem
 from .state import WEB, Web
 
@@ -30,6 +33,8 @@ async def need(request: web.Request, scope: str) -> Key:
             "the API key is not known, has expired or was revoked; ask the operator for a new one",
             {"WWW-Authenticate": f'{REALM}, error="invalid_token"'},
         )
+    if not at_home(request, key):
+        raise Problem(403, "the API key is not for requests from your address; ask the operator for one that is")
     if scope not in key.scopes:
         raise Problem(
             403,
@@ -43,10 +48,18 @@ async def may_read(request: web.Request) -> bool:
     """Whether this request has a key with scope `read`; what is public stays so without one."""
     secret = secret_of(request)
     key = await look_up(request.app[WEB], secret) if secret else None
-    if key is None or "read" not in key.scopes:
+    if key is None or "read" not in key.scopes or not at_home(request, key):
         return False
     request.app[WEB].note_use(key)
     return True
+
+
+def at_home(request: web.Request, key: Key) -> bool:
+    """Whether a request comes from where its key may be used: a stolen secret is of no use elsewhere."""
+    if not key.limits.origins:
+        return True
+    client = client_of(request, request.app[WEB].backend.app.proxies)
+    return client is not None and inside(client, map(ip_network, key.limits.origins))
 
 
 def secret_of(request: web.Request) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..config import ZoneDef
-from ..intake.gate import Gate
+from ..config.base import Network
+from ..intake.gate import Exempt
 from ..store.contract import Store
 from ..zones.served import ServedZone
 
@@ -34,8 +35,18 @@ class Parts(Protocol):
         """Zones that could not be published last, and why."""
         ...
 
-    def gate(self) -> Gate:
-        """The gate for partners' reports, as of now."""
+    @property
+    def proxies(self) -> Sequence[Network]:
+        """Whose X-Forwarded-For is believed."""
+        ...
+
+    def exempt_reason(self) -> Exempt:
+        """What keeps a subject out, as of now: the question that the gate for partners' reports asks."""
+        ...
+
+    def complain(self, source: int, data: bytes, at: int) -> dict[str, Any]:
+        """Take a complaint (ARF, X-ARF, DMARC) that a partner sent: `models.ComplaintAnswer`. Raises IntakeError where
+        it is none, StoreError."""
         ...
 
     def check(self, subject: str) -> dict[str, Any]:
@@ -57,4 +68,8 @@ class Backend(Protocol):
 
     def submitted(self) -> None:
         """Reports were committed; called in the event loop, returns at once. Wakes whoever settles."""
+        ...
+
+    def trap_counts(self) -> Mapping[str, int]:
+        """What happened to mail for traps in this process, by a word; empty where it takes none."""
         ...

@@ -2,6 +2,8 @@
 
     request -> take() -> waiting -> [LINGER or REPORTS_AT_ONCE] -> one transaction in one thread -> each answered
 
+What the transaction is made of is in commit.py.
+
 Failure: a store that cannot take it refuses all of a transaction, and nobody is told it was taken. Stop: what waits
 is refused. After a crash, what was answered is in the store; what was not may be, and may be sent again.
 """
@@ -13,58 +15,22 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
-import orjson
-
-from .. import clock
 from ..errors import StoreError
-from ..intake.gate import Gate
 from ..intake.reports import Intake
-from ..model import MAX_REJECTS, Report
 from .backend import Backend
+from .commit import Committer, Outcome, Post, merge
 from .problems import busy
+from .quotas import Quotas
 
-__all__ = ["Answered", "Batcher", "Memory", "Post", "merge"]
+__all__ = ["Batcher"]
 
 log = logging.getLogger("dnsbl.web")
 
 LINGER = 0.02  # seconds that a report waits for others which are on their way
 REPORTS_AT_ONCE = 10_000  # lines of one transaction, about
 COMMIT_SECONDS = 30.0  # a request waits no longer for its commit
-MAX_UNMAPPED = 1000  # different unmapped words counted in one answer
-REMEMBERED_REJECTS = 20  # of an answer that is kept: a reject is a few bytes of body, and many of answer
 
-
-@dataclass(slots=True, frozen=True)
-class Memory:
-    """Under what an answer is remembered, and of which body it is the answer."""
-
-    key: str
-    body: str
-
-
-@dataclass(slots=True)
-class Post:
-    """A request's reports, or one part of a streamed request's."""
-
-    source: int
-    parse: Callable[[Gate, Intake], list[Report]]
-    lines: int  # about how many reports
-    used: int | None = None  # the key whose use is to be written with it
-    memory: Memory | None = None  # with the last part
-    before: Intake = field(default_factory=Intake)  # what earlier parts came to
-
-
-class Answered(Exception):
-    """This request was answered before, by another process; `answer` is what was remembered."""
-
-    def __init__(self, answer: str) -> None:
-        super().__init__("answered before")
-        self.answer = answer
-
-
-Outcome = Intake | Exception
 Waiting = tuple[Post, "asyncio.Future[Intake]"]
 
 
@@ -79,6 +45,8 @@ class Batcher:
         self.thread = ThreadPoolExecutor(1, "web-commit")
         self.task: asyncio.Task[None] | None = None
         self.said = ""
+        self.quotas = Quotas()
+        self.committer = Committer(backend, self.quotas)
 
     def start(self) -> None:
         self.task = asyncio.get_running_loop().create_task(self.run())
@@ -92,12 +60,16 @@ class Batcher:
             future.cancel()
         await asyncio.to_thread(self.thread.shutdown)
 
-    async def take(self, post: Post) -> Intake:
-        """What came of all parts so far; when this returns they are on disk. Raises Problem 503 where the store does
-        not take them in time, StoreError where it cannot, IntakeError where they cannot be read, or Answered."""
+    def submit(self, post: Post) -> asyncio.Future[Intake]:
+        """Put it in the queue. Whoever cancels the future before its transaction has taken it back."""
         future: asyncio.Future[Intake] = asyncio.get_running_loop().create_future()
         self.waiting.append((post, future))
         self.arrived.set()
+        return future
+
+    async def taken(self, future: asyncio.Future[Intake]) -> Intake:
+        """What came of all parts so far; when this returns they are on disk. Raises Problem 503 where the store does
+        not take them in time, StoreError where it cannot, IntakeError where they cannot be read, or Answered."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 return await future
@@ -122,13 +94,17 @@ class Batcher:
         """Wait for those who are on their way, but not long."""
         loop = asyncio.get_running_loop()
         until = loop.time() + LINGER
-        while self.expected() > len(self.waiting) and sum(post.lines for post, _ in self.waiting) < REPORTS_AT_ONCE:
+        while self.expected() > len(self.waiting) and self.size() < REPORTS_AT_ONCE:
             self.arrived.clear()
             try:
                 async with asyncio.timeout_at(until):
                     await self.arrived.wait()
             except TimeoutError:
                 return
+
+    def size(self) -> int:
+        """About how many reports wait."""
+        return sum(post.content.size for post, _ in self.waiting)
 
     def cut(self) -> list[Waiting]:
         """The next transaction's posts, without those whose request has given up."""
@@ -138,7 +114,7 @@ class Batcher:
             post, future = self.waiting.popleft()
             if not future.done():
                 batch.append((post, future))
-                lines += post.lines
+                lines += post.content.size
         if self.waiting:
             self.arrived.set()
         else:
@@ -149,8 +125,9 @@ class Batcher:
         news = False
         for (post, future), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Intake):
-                self.counted(outcome)
-                news = news or outcome.taken > 0
+                if not post.dry:
+                    self.counted(outcome)
+                    news = news or outcome.taken > 0
                 if not future.done():
                     future.set_result(merge(post.before, outcome))
             elif not future.done():
@@ -158,13 +135,10 @@ class Batcher:
         if news:
             self.backend.submitted()
 
-    # in the thread
-
     def commit(self, posts: Sequence[Post]) -> list[Outcome]:
-        """What came of each post: taken together, or refused for its own fault or for the store's."""
+        """In the thread: what came of each post, taken together, or refused for its own fault or for the store's."""
         try:
-            gate = self.backend.app.gate()
-            outcomes = self.write(posts, [parse(post, gate) for post in posts])
+            outcomes = self.committer.commit(posts)
         except StoreError as error:
             if str(error) != self.said:  # said once, not for every batch
                 log.error("reports are not taken: %s", error)
@@ -177,50 +151,3 @@ class Batcher:
             self.said = ""
             return outcomes
         return [self.commit([post])[0] for post in posts]  # one of them is at fault: it is not to be the others' ruin
-
-    def write(self, posts: Sequence[Post], parsed: Sequence[tuple[Intake, list[Report]] | Exception]) -> list[Outcome]:
-        store = self.backend.app.store
-        outcomes: list[Outcome] = []
-        with store.transaction():
-            for post, found in zip(posts, parsed, strict=True):
-                outcomes.append(found if isinstance(found, Exception) else self.write_one(post, *found))
-            for key in {post.used for post in posts if post.used is not None}:
-                store.key_used(key, clock.now())
-        return outcomes
-
-    def write_one(self, post: Post, intake: Intake, reports: list[Report]) -> Outcome:
-        store = self.backend.app.store
-        if post.memory:  # another process may have been first; in this one twins wait for each other
-            answer = store.idempotent_answer(post.memory.key)
-            if answer is not None:
-                return Answered(answer)
-        intake.taken, intake.repeated = store.take_reports(post.source, reports)
-        if post.memory:
-            answered = merge(post.before, intake)
-            answered.rejects = answered.rejects[:REMEMBERED_REJECTS]
-            said = {"body": post.memory.body, "answer": answered.as_json()}
-            store.take_reports(post.source, [], idempotency=(post.memory.key, orjson.dumps(said).decode()))
-        return intake
-
-
-def parse(post: Post, gate: Gate) -> tuple[Intake, list[Report]] | Exception:
-    intake = Intake()
-    try:
-        return intake, post.parse(gate, intake)
-    except Exception as error:  # whoever waits for this post gets it; the others go on
-        return error
-
-
-def merge(before: Intake, more: Intake) -> Intake:
-    """Two parts of one request as one. Bounded: a stream has no end of rejects and new words."""
-    unmapped = dict(before.unmapped)
-    for word, count in more.unmapped.items():
-        if word in unmapped or len(unmapped) < MAX_UNMAPPED:
-            unmapped[word] = unmapped.get(word, 0) + count
-    return Intake(
-        before.taken + more.taken,
-        before.repeated + more.repeated,
-        before.rejected + more.rejected,
-        [*before.rejects, *more.rejects][:MAX_REJECTS],
-        unmapped,
-    )

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ..intake.partners import MAX_POST
 from ..intake.reports import MAX_LINE
 from .problems import Problem, busy, too_large
 
@@ -80,20 +79,23 @@ class Holding:
         self.uploads.held += count
         self.bytes += count
 
-    def release(self) -> None:
-        self.uploads.held -= self.bytes
-        self.bytes = 0
+    def release(self, count: int | None = None) -> None:
+        """Some bytes are gone, or all of them."""
+        count = self.bytes if count is None else count
+        self.uploads.held -= count
+        self.bytes -= count
 
 
-async def document(request: web.Request, holding: Holding, seen: Callable[[bytes], None]) -> bytes:
-    """The whole body, unpacked; `seen` is shown each piece. Raises Problem 413 beyond MAX_POST."""
-    message = f"a JSON document has {MAX_POST // 2**20} MiB at most; send more as application/x-ndjson, which streams"
-    if (request.content_length or 0) > MAX_POST:
-        raise too_large(message)
+async def document(
+    request: web.Request, holding: Holding, seen: Callable[[bytes], None], limit: int, advice: str
+) -> bytes:
+    """The whole body, unpacked; `seen` is shown each piece. Raises Problem 413 with `advice` beyond `limit` bytes."""
+    if (request.content_length or 0) > limit:
+        raise too_large(advice)
     found = bytearray()
     async for chunk in chunks(request, holding.uploads):
-        if len(found) + len(chunk) > MAX_POST:
-            raise too_large(message)
+        if len(found) + len(chunk) > limit:
+            raise too_large(advice)
         holding.add(len(chunk))
         seen(chunk)
         found += chunk

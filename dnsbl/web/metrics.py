@@ -117,7 +117,6 @@ class LookedUp(Collector):
         touched = self.backend.app.store.touched_count()
         yield GaugeMetricFamily("dnsbl_touched", "Subjects waiting to be decided anew", value=touched)
 
-
     def waiting(self) -> Iterator[Metric]:
         held = sum(hold.state == "held" for hold in self.backend.app.store.holds())
         yield GaugeMetricFamily("dnsbl_holds", "Places whose listings wait for a person", value=held)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..intake.reports import COLUMNS
+from .quotas import BURST_SECONDS
 
 __all__ = [
     "Code",
+    "ComplaintAnswer",
+    "Day",
     "Feed",
     "Health",
+    "HeldPlace",
+    "Limits",
+    "OverturnedClaim",
+    "Partner",
     "Problem",
+    "Quota",
     "Readiness",
     "Report",
     "Reports",
@@ -53,7 +61,8 @@ class Report(BaseModel):
     )
     reporter: str = Field(
         default="",
-        description=f"Who told you: an address or a name; addresses are kept by network. {also('reporter')}",
+        description="Who told you: an address, kept as its network, which is one reporter; any other name is you. "
+        f"{also('reporter')}",
     )
 
 
@@ -76,6 +85,86 @@ class ReportsAnswer(Out):
     rejected: int
     rejects: list[Reject] = Field(description="The first 1000; where the answer is given again, the first 20")
     unmapped: dict[str, int] = Field(description="Words that are no category of ours, kept as `other`; at most 1000")
+    dry_run: Literal[True] | None = Field(
+        default=None, description="There where nothing was kept: it is what would have come of it"
+    )
+
+
+class ComplaintAnswer(Out):
+    """What came of a complaint. When it arrives, what was taken is on disk."""
+
+    kind: Literal["complaints"]
+    format: str = Field(description="What it was understood as", examples=["arf", "xarf", "dmarc"])
+    taken: int = Field(description="Claims taken from it")
+    repeated: int = Field(description="Claims that an earlier complaint had made")
+    rejected: int
+    rejects: list[Reject] = Field(description="By the number of the complaint in it; the first 1000")
+    why: list[str] = Field(description="Of each complaint that lists nothing, or less than it says; the first 100")
+
+
+class Limits(Out):
+    """What a key may say, from where and how much. Empty or null: no such limit."""
+
+    categories: list[str]
+    about: list[str] = Field(description="Networks and domains: the only subjects it may report, with all inside")
+    origins: list[str] = Field(description="Networks that requests may come from")
+    daily: int | None = Field(description="Reports a UTC day, rejected ones included")
+    burst: int | None = Field(description=f"Reports within {BURST_SECONDS} seconds")
+
+
+class Quota(Out):
+    """Of this UTC day."""
+
+    used: int
+    left: int | None = Field(description="null: there is no daily limit")
+
+
+class Day(Out):
+    """A key's use on a UTC day."""
+
+    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    posts: int
+    taken: int
+    repeated: int
+    rejected: int
+
+
+class OverturnedClaim(Out):
+    """A subject that you reported, and that turned out not to belong on a list."""
+
+    subject: str
+    at: Time
+    why: str
+
+
+class HeldPlace(Out):
+    """Listings that wait for a person: too many in one place."""
+
+    zone: str
+    place: str
+    at: Time
+    listings: int
+    share: float | None = Field(description="Of the place's addresses, 0 to 1; null: the place has no size")
+    why: str
+    state: str = Field(description="held, approved or rejected")
+
+
+class Partner(Out):
+    """What your reports came to."""
+
+    name: str
+    trust_granted: float = Field(ge=0, le=1, description="What the operator gave you")
+    trust: float = Field(ge=0, le=1, description="How far you are believed now; it falls with what is overturned")
+    simulated: bool = Field(description="What you report is scored and shown, and lists nothing yet")
+    zones: list[str] = Field(description="Where your reports count; empty: in all")
+    limits: Limits
+    quota: Quota
+    days: list[Day] = Field(description="Of the last 30 those on which the key was used, the oldest first")
+    listings: int = Field(description="Made by your reports in the last 90 days, in all zones")
+    overturned: list[OverturnedClaim] = Field(description="In the last 90 days; the newest 1000")
+    holds: list[HeldPlace]
+    last_used: Time | None
+    expires: Time | None
 
 
 class Line(Out):
@@ -89,7 +178,16 @@ class Line(Out):
     last_seen: Time
     held: bool = Field(description="A list carries it now, and it does not fade")
     weight: float
+    simulated: bool = Field(description="Of a source that lists nothing yet: not in the score")
     subject: str = Field(description="What the evidence is about: this subject, or what contains it")
+
+
+class Waiting(Out):
+    """A limit of a source that was passed: a person decides."""
+
+    place: str
+    why: str
+    state: str
 
 
 class ZoneView(Out):
@@ -101,6 +199,8 @@ class ZoneView(Out):
     codes: list[str]
     text: list[str]
     score: float = Field(ge=0, le=100)
+    simulated_score: float = Field(ge=0, le=100, description="What it would be with simulated sources too")
+    held: list[Waiting] = Field(description="Why it is not listed yet though its score would do")
     since: Time | None
     until: Time | None = Field(description="When it will leave if nothing more is reported")
     listings: list[str]
@@ -117,6 +217,15 @@ class Exempt(Out):
     until: Time | None
 
 
+class Sample(Out):
+    """What is kept of one mail or complaint: nothing that names who it was for."""
+
+    at: Time
+    source: str = Field(description="Its name to keys with scope `read`; to others its kind")
+    kind: str
+    facts: dict[str, Any]
+
+
 class Subject(Out):
     """Where a subject is listed, and why."""
 
@@ -124,6 +233,7 @@ class Subject(Out):
     kind: Literal["ip", "domain", "hash", "e164"]
     zones: list[ZoneView]
     exemptions: list[Exempt]
+    evidence: list[Sample] = Field(description="The newest mails and complaints about it")
 
 
 class Code(Out):
@@ -138,7 +248,7 @@ class Zone(Out):
 
     name: str
     origin: str
-    kind: Literal["ip", "domain"]
+    kind: Literal["ip", "domain", "hash", "e164"]
     about: str
     serial: int | None = Field(description="Of the SOA; null: not published yet")
     made_at: Time | None

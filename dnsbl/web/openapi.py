@@ -23,6 +23,8 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     models.Report,
     models.Reports,
     models.ReportsAnswer,
+    models.ComplaintAnswer,
+    models.Partner,
     models.Subject,
     models.Zone,
     models.Feed,
@@ -66,6 +68,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "The ETag of an earlier answer; 304 where that is still the newest",
     },
     "Idempotency-Key": IDEMPOTENCY,
+    "dry_run": {
+        "name": "dry_run",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "enum": ["0", "1"]},
+        "description": "1: say what would be taken and what refused, and keep nothing; `repeated` is then within this "
+        "request only. It counts for the burst, not for the day",
+    },
 }
 
 
@@ -90,7 +100,7 @@ def operation(route: Route, doc: Doc) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": doc.summary,
-        "responses": {**dict(successes(doc)), **dict(refusals(doc.refusals))},
+        "responses": {**dict(successes(doc)), **dict(refusals(doc))},
     }
     if doc.parameters:
         found["parameters"] = [PARAMETERS[name] for name in doc.parameters]
@@ -114,10 +124,13 @@ def successes(doc: Doc) -> Iterable[tuple[str, dict[str, Any]]]:
         yield str(status), found
 
 
-def refusals(statuses: Iterable[int]) -> Iterable[tuple[str, dict[str, Any]]]:
+def refusals(doc: Doc) -> Iterable[tuple[str, dict[str, Any]]]:
     content = {"application/problem+json": {"schema": schema(models.Problem)}}
-    for status in statuses:
-        yield str(status), {"description": HTTPStatus(status).phrase, "content": content}
+    for status in doc.refusals:
+        found: dict[str, Any] = {"description": doc.notes.get(status, HTTPStatus(status).phrase), "content": content}
+        if status == 429:
+            found["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+        yield str(status), found
 
 
 def schema(what: Any) -> Mapping[str, Any]:

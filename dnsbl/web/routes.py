@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..zones.export import FORMATS
-from . import models, pages, reports, status, subjects, zones
+from . import complaints, models, pages, partner, reports, status, subjects, zones
 
 __all__ = ["ROUTES", "Doc", "Route", "add_routes"]
 
@@ -26,6 +26,7 @@ class Doc:
     bodies: Mapping[str, Any] = field(default_factory=dict)
     scope: str = ""
     scope_needed: bool = True
+    notes: Mapping[int, str] = field(default_factory=dict)  # what a status means here
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,14 +46,37 @@ ROUTES = [
         Doc(
             "Take reports: one, an array, or a stream of lines; each line is taken or refused by itself",
             {200: {JSON: models.ReportsAnswer}},
-            (400, 401, 403, 408, 409, 413, 415, 422, 503),
-            ("Idempotency-Key",),
+            (400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+            ("Idempotency-Key", "dry_run"),
             {
                 JSON: (models.Reports, [models.Report], models.Report),
                 "application/x-ndjson": models.Report,
             },
             scope="report",
+            notes={
+                403: "The key lacks the scope, or is not for requests from your address",
+                429: "The key's quota or burst is used up. What fitted was taken, and is counted here as in the answer "
+                "of 200; send the rest after `Retry-After` seconds. Under an Idempotency-Key nothing is remembered",
+            },
         ),
+    ),
+    Route(
+        "POST",
+        "/v1/complaints",
+        complaints.post_complaint,
+        Doc(
+            f"Take a complaint (ARF, X-ARF, DMARC) of {complaints.MAX_COMPLAINT // 2**20} MiB at most",
+            {200: {JSON: models.ComplaintAnswer}},
+            (400, 401, 403, 408, 413, 415, 429, 503),
+            bodies=dict.fromkeys(complaints.KINDS),
+            scope="report",
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/partner",
+        partner.get_partner,
+        Doc("What your reports came to", {200: {JSON: models.Partner}}, (401, 403, 503), scope="report"),
     ),
     Route(
         "GET",

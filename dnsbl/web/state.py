@@ -33,6 +33,7 @@ log = logging.getLogger("dnsbl.web")
 READERS = 4  # threads for what anyone may ask; reads do not wait for changes
 MAX_READS = 64  # under way or waiting for one of them
 EXPORTERS = 4  # threads that make pieces of exports
+MAX_COMPLAINTS = 16  # under way or waiting: each may have to be unpacked and decided
 URGENT = 2  # threads for reads of a row or two that nothing else may hold up
 USE_EVERY = 60  # seconds; a key's last use is written no more often
 P = ParamSpec("P")
@@ -48,7 +49,8 @@ class Threads:
         self.exporters = ThreadPoolExecutor(EXPORTERS, "web-export")
         self.first = ThreadPoolExecutor(URGENT, "web-urgent")
         self.chores = ThreadPoolExecutor(1, "web-chore")
-        self.reading = 0
+        self.complaints = ThreadPoolExecutor(1, "web-complaint")
+        self.reading = self.complaining = 0
 
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What anyone may ask. Raises Problem 503 where MAX_READS are asking."""
@@ -68,8 +70,18 @@ class Threads:
         """A piece of an export; how many there are is bounded where they begin."""
         return await run(self.exporters, work, *args, **kwargs)
 
+    async def complaint(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """One complaint at a time. Raises Problem 503 where MAX_COMPLAINTS wait."""
+        if self.complaining >= MAX_COMPLAINTS:
+            raise busy("too many complaints at once; try again")
+        self.complaining += 1
+        try:
+            return await run(self.complaints, work, *args, **kwargs)
+        finally:
+            self.complaining -= 1
+
     def close(self) -> None:
-        for executor in (self.readers, self.exporters, self.first, self.chores):
+        for executor in (self.readers, self.exporters, self.first, self.chores, self.complaints):
             executor.shutdown(cancel_futures=True)
 
 

@@ -84,7 +84,7 @@ class Server:
 
     def key(self) -> str:
         made = subprocess.run(
-            [*self.command, "key", "create", "bench", "--json"], cwd=ROOT, check=True, capture_output=True
+            [*self.command, "key", "create", "bench", "--live", "--json"], cwd=ROOT, check=True, capture_output=True
         )
         return json.loads(made.stdout)["secret"]
 

@@ -3,10 +3,10 @@
     python tests/bench/traps.py [--mails 5000] [--connections 20] [--data DIR] [--json]
     python tests/bench/traps.py --latency [--seconds 20] [--rate 100]
 
-Starts `dnsbl serve` (DNS and traps, no resolver) on a directory of its own. The first sends real spam over `--connections`
-connections, 100 mails on each, every mail from an address of its own: a relay that is ours names it. The second sends at a
-steady rate, and asks for one mail's address in ten by UDP from the moment of its 250 until the ip zone answers. Processor
-time is the back process's: receiving, parsing, storing, deciding and publishing.
+Starts `dnsbl serve` (DNS and traps, no resolver) on a directory of its own. The first sends real spam over
+`--connections` connections, 100 mails on each, every mail from an address of its own: a relay that is ours names it.
+The second sends at a steady rate, and asks for one mail's address in ten by UDP from the moment of its 250 until the ip
+zone answers. Processor time is the back process's: receiving, parsing, storing, deciding and publishing.
 """
 
 from __future__ import annotations

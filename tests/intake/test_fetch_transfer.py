@@ -3,105 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import shutil
-import socket
-import struct
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rrset
-import dns.tsig
 import pytest
+from transferring import KEY, NOTHING, OTHER, SECONDS, TSIG, Answer, Bind, feed, message, refusal, serving
 
-from dnsbl.config import FeedDef
-from dnsbl.errors import FetchError
 from dnsbl.intake.fetch import Validators, fetch, transfer
 from dnsbl.intake.formats import FormatOptions, parse
 from dnsbl.subjects import parse as subject
 
-NOTHING = Validators()
-KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-OTHER = base64.b64encode(b"another-key-of-the-same-length-x").decode()
-TSIG = {"name": "pull.example", "secret": "$A_TSIG"}
 ENTRIES = 5000
-SECONDS = 30  # a server that takes longer is at fault
-
-Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
-
-
-def feed(url: str, **settings: Any) -> FeedDef:
-    """A feed on a private address; limits are not validated, so that they can be small."""
-    basic = {"name": "t", "title": "T", "format": "dnsbl-zone", "category": "spam", "licence": "none", "private": True}
-    made = FeedDef.model_validate({**basic, "url": url, "timeout": 20, "tsig": settings.pop("tsig", None)})
-    return made.model_copy(update=settings)
-
-
-async def refusal(made: FeedDef, known: Validators = NOTHING) -> str:
-    with pytest.raises(FetchError) as caught:
-        await fetch(made, known)
-    assert "\n" not in str(caught.value)
-    assert KEY not in str(caught.value)
-    return str(caught.value)
 
 
 # --- from BIND ----------------------------------------------------------------------------------------------------
-
-
-CONFIGURATION = """
-options {{
-    directory "{directory}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
-    pid-file none; session-keyfile none; recursion no; notify no; allow-transfer {{ none; }};
-}};
-controls {{ }};
-key "pull.example" {{ algorithm hmac-sha256; secret "{key}"; }};
-zone "bl.example" {{ type primary; file "bl.zone"; allow-transfer {{ key pull.example; }}; }};
-zone "open.example" {{ type primary; file "bl.zone"; allow-transfer {{ any; }}; }};
-"""
-HEAD = """$TTL 2100
-@ SOA ns.example. admin.example. {serial} 3600 600 86400 300
-@ NS ns.example.
-2.0.0.127 A 127.0.0.2
-*.8.b.d.0.1.0.0.2 A 127.0.0.4
-bad A 127.0.0.2
-www.worse.bad A 127.0.0.3
-*.9 A 127.0.0.4
-"""
-
-
-class Bind:
-    """named with one zone under two names: `bl.example`, for those who have the key, and `open.example`."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        text = CONFIGURATION.format(directory=directory, port=self.port, key=KEY)
-        (directory / "named.conf").write_text(text)
-        self.child: subprocess.Popen[str] | None = None
-
-    def start(self, serial: int, entries: int) -> None:
-        lines = [f'{n % 250}.{n // 250}.0.20 A 127.0.0.2\n{n % 250}.{n // 250}.0.20 TXT "x"' for n in range(entries)]
-        (self.directory / "bl.zone").write_text(HEAD.format(serial=serial) + "\n".join(lines) + "\n")
-        command = ["named", "-g", "-n", "1", "-c", str(self.directory / "named.conf")]
-        self.child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert self.child.stderr
-        said = []
-        for line in self.child.stderr:
-            said.append(line)
-            if line.rstrip().endswith("running"):
-                return
-        raise AssertionError("".join(said))
-
-    def stop(self) -> None:
-        if self.child:
-            self.child.terminate()
-            self.child.communicate(timeout=SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -199,42 +115,12 @@ async def test_a_public_feed_goes_to_no_private_server(bind: Bind) -> None:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Callable[[Answer], Awaitable[str]]]:
-    """Start a server that is handed each query over TCP; gives the URL of its zone."""
-    servers = []
-
-    async def start(answer: Answer) -> str:
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                size = struct.unpack("!H", await reader.readexactly(2))[0]
-                await answer(await reader.readexactly(size), writer)
-                await writer.drain()
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass  # the client hung up, as it may
-            finally:
-                writer.close()
-
-        servers.append(await asyncio.start_server(connected, "127.0.0.1", 0))
-        return f"dns://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}/bl.example"
-
-    yield start
-    for each in servers:
-        each.close()
-        await each.wait_closed()
+    async with serving() as start:
+        yield start
 
 
 SOA = "bl.example. 60 IN SOA ns.example. admin.example. 7 1 1 1 1"
 LISTED = "2.2.0.192.bl.example. 60 IN A 127.0.0.2"
-
-
-def message(query: bytes, *records: str) -> bytes:
-    """An answer without a signature, with its length before it."""
-    reply = dns.message.make_response(dns.message.from_wire(query, keyring=False))
-    reply.use_tsig(None) if reply.had_tsig else None
-    for record in records:
-        name, ttl, *rest = record.split(" ")
-        reply.answer.append(dns.rrset.from_text(name, int(ttl), rest[0], rest[1], " ".join(rest[2:])))
-    wire = reply.to_wire()
-    return struct.pack("!H", len(wire)) + wire
 
 
 @pytest.mark.parametrize(
@@ -262,7 +148,7 @@ async def test_a_whole_transfer_in_several_messages_is_content(server: Any) -> N
             writer.write(message(query, *records))
 
     got = await fetch(feed(await server(answer)), NOTHING)
-    assert got.data == b"$ORIGIN bl.example.\n2.2.0.192 60 A 127.0.0.2\n3.2.0.192 60 A 127.0.0.2\n"
+    assert got.data == b"$ORIGIN bl.example.\n2.2.0.192 A 127.0.0.2\n3.2.0.192 A 127.0.0.2\n"
 
 
 async def test_an_answer_that_is_not_signed_is_not_believed_where_we_have_a_key(server: Any) -> None:

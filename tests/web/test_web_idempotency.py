@@ -36,7 +36,7 @@ async def test_another_body_under_the_same_key_is_refused(tmp_path):
         headers = site.bearer("report") | {"Idempotency-Key": "abc"}
         await post(site, headers, json={"subject": "8.8.8.7"})
         for changed in (
-            {"json": {"subject": "8.8.8.8"}},
+            {"json": {"subject": "8.8.9.8"}},
             {"data": b'{"subject": "8.8.8.7"}', "headers": headers | NDJSON},
         ):
             changed.setdefault("headers", headers)

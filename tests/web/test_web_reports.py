@@ -11,11 +11,11 @@ import pytest
 from website import problem, serving
 
 from dnsbl import clock
-from dnsbl.intake.gate import REPORT_WIDEST
-from dnsbl.intake.partners import MAX_POST
+from dnsbl.intake.gate import Gate
+from dnsbl.intake.partners import MAX_POST, PARTNER_WIDEST
 from dnsbl.intake.reports import Intake
 from dnsbl.subjects import parse
-from dnsbl.web import batch, body, models
+from dnsbl.web import batch, body, models, submissions
 from dnsbl.web import reports as reporting
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -24,7 +24,9 @@ SECONDS = 30
 
 async def post(site, headers, **kwargs):
     async with site.client.post("/v1/reports", headers=headers, **kwargs) as response:
-        return models.ReportsAnswer.model_validate(await response.json(content_type="application/json")).model_dump()
+        return models.ReportsAnswer.model_validate(await response.json(content_type="application/json")).model_dump(
+            exclude_none=True
+        )
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
@@ -68,16 +70,16 @@ async def test_of_ten_thousand_lines_each_bad_one_is_refused_with_its_reason(tmp
         b"[1]": "not a JSON object",
         b"{}": "no subject",
         b'{"subject": 1.5}': "subject is not a text",
-        b'{"subject": "8.8.8.8", "time": "yesterday"}': "not a time",
-        b'{"subject": "8.8.8.8", "time": "2999-01-01"}': "time in the future",
+        b'{"subject": "8.8.9.8", "time": "yesterday"}': "not a time",
+        b'{"subject": "8.8.9.8", "time": "2999-01-01"}': "time in the future",
         b'{"subject": "8.8.8.08"}': "leading zero in an IPv4 address",
-        b'{"subject": "8.8.8.8/8"}': "host bits set",
-        b'{"subject": "8.0.0.0/8"}': f"wider than /{REPORT_WIDEST[0]}: needs an operator",
+        b'{"subject": "8.8.9.8/8"}': "host bits set",
+        b'{"subject": "8.0.0.0/7"}': f"wider than /{PARTNER_WIDEST[0]}: needs an operator",
         b'{"subject": "com"}': "a single label is no domain: it would cover a whole top-level domain",
         b'{"subject": "10.1.1.1"}': "special-purpose range or name (RFC 6890, RFC 6761): never listed",
         b'{"subject": "' + b"a" * 301 + b'"}': "too long",
-        b'{"subject": "8.8.8.8", "x": "' + b"a" * 70_000 + b'"}': "longer than 65,536 bytes",
-        b'{"subject": "9.9.9.9"}': "exempt: a customer",
+        b'{"subject": "8.8.9.8", "x": "' + b"a" * 70_000 + b'"}': "longer than 65,536 bytes",
+        b'{"subject": "9.9.8.9"}': "exempt: a customer",
     }
     lines = []
     for number in range(10_000):
@@ -88,7 +90,7 @@ async def test_of_ten_thousand_lines_each_bad_one_is_refused_with_its_reason(tmp
         else:
             lines.append(b'{"subject": "8.%d.%d.7", "time": 1700000000}' % (number // 250, number % 250))
     async with serving(tmp_path) as site:
-        await asyncio.to_thread(site.app.allow, "9.9.9.9", "a customer", None)
+        await asyncio.to_thread(site.app.allow, "9.9.8.9", "a customer", None)
         answer = await post(site, site.bearer("report") | NDJSON, data=io.BytesIO(b"\n".join(lines)))
         assert answer["rejected"] == 100 * len(bad)
         assert answer["taken"] == 10_000 - 100 * len(bad) - 100
@@ -114,6 +116,30 @@ async def test_a_stream_is_taken_while_it_is_still_being_sent(tmp_path, monkeypa
         assert answer["taken"] == 25
         assert len(seen) in (10, 20)
         assert len(site.reports()) == 25
+
+
+async def test_a_slow_streams_lines_do_not_wait_for_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(reporting, "PART_SECONDS", 0.0)
+    async with serving(tmp_path) as site:
+
+        async def lines():
+            yield b'{"subject": "8.8.1.7"}\n'
+            async with asyncio.timeout(SECONDS):
+                while not await asyncio.to_thread(site.reports):
+                    await asyncio.sleep(0)
+            yield b'{"subject": "8.8.2.7"}\n'
+
+        assert (await post(site, site.bearer("report") | NDJSON, data=lines()))["taken"] == 2
+
+
+async def test_what_was_under_way_when_a_body_broke_off_is_told_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(reporting, "LINES_AT_ONCE", 10)
+    async with serving(tmp_path) as site:
+        data = gzip.compress(b"".join(b'{"subject": "8.8.%d.7"}\n' % n for n in range(15)))[:-4]
+        headers = site.bearer("report") | NDJSON | {"Content-Encoding": "gzip"}
+        said = await problem(await site.client.post("/v1/reports", data=data, headers=headers), 400)
+        assert said["taken"] == len(site.reports()) == 10
+        assert site.state.uploads.held == 0
 
 
 async def test_gzip_is_unpacked_also_in_several_members(tmp_path):
@@ -201,9 +227,9 @@ async def test_a_body_cut_by_its_sender_is_not_taken(tmp_path):
             if not site.state.uploads.active:
                 break
             await asyncio.sleep(0)
-        answer = await post(site, {"Authorization": f"Bearer {secret}"}, json={"subject": "8.8.4.4"})
+        answer = await post(site, {"Authorization": f"Bearer {secret}"}, json={"subject": "8.8.5.4"})
         assert answer["taken"] == 1
-        assert [row[0] for row in site.reports()] == [parse("8.8.4.4")]
+        assert [row[0] for row in site.reports()] == [parse("8.8.5.4")]
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
@@ -513,8 +539,8 @@ async def test_documents_of_no_reports_do_not_share_a_batch(tmp_path):
 
 async def test_a_document_of_nothing_but_rejects_is_given_up(tmp_path, monkeypatch):
     looked = []
-    report_of = reporting.report_of
-    monkeypatch.setattr(reporting, "report_of", lambda item, gate: looked.append(item) or report_of(item, gate))
+    report_of = submissions.report_of
+    monkeypatch.setattr(submissions, "report_of", lambda item, gate: looked.append(item) or report_of(item, gate))
     async with serving(tmp_path) as site:
         headers = site.bearer("report") | {"Idempotency-Key": "x"}
         for wrap in (lambda rows: rows, lambda rows: {"reports": rows}):
@@ -529,7 +555,7 @@ async def test_a_document_of_nothing_but_rejects_is_given_up(tmp_path, monkeypat
 
 
 async def test_a_document_of_too_many_items_is_refused_before_they_are_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr(reporting, "MAX_ITEMS", 10)
+    monkeypatch.setattr(submissions, "MAX_ITEMS", 10)
     async with serving(tmp_path) as site:
         headers = site.bearer("report")
         rows = [{"subject": f"8.8.{n}.7"} for n in range(11)]
@@ -541,6 +567,6 @@ async def test_a_document_of_too_many_items_is_refused_before_they_are_looked_at
 
 def test_the_words_of_a_document_are_counted():
     intake = Intake()
-    gate = SimpleNamespace(report=lambda subject, word, at, reporter: reporting.Report(b"4", "other", 1, word=word))
-    found = reporting.document_reports(json.dumps([{"subject": "x", "category": "a"}] * 3).encode(), gate, intake)
-    assert (len(found), intake.unmapped) == (3, {"a": 3})
+    content = submissions.Document(json.dumps([{"subject": "8.8.9.8", "category": "odd"}] * 3).encode())
+    found = content.reports(content.items(), Gate(lambda _: None, 1_790_000_000), intake)
+    assert (len(found), intake.unmapped) == (3, {"odd": 3})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientSession, web
 
@@ -16,9 +18,11 @@ from dnsbl.web.app import WEB, make_app
 from dnsbl.web.state import Web
 
 
-def settings_in(directory: Path) -> config.Settings:
+def settings_in(directory: Path, proxies: Sequence[str] = ()) -> config.Settings:
     found = config.load(Path(__file__).parent.parent / "samples" / "empty.toml")
-    return found.model_copy(update={"config": found.config.model_copy(update={"data_dir": directory})})
+    web_config = found.config.web.model_copy(update={"proxies": [ip_network(each) for each in proxies]})
+    changed = found.config.model_copy(update={"data_dir": directory, "web": web_config})
+    return found.model_copy(update={"config": changed})
 
 
 class Backend:
@@ -31,6 +35,9 @@ class Backend:
     def submitted(self) -> None:
         self.woken += 1
 
+    def trap_counts(self) -> dict[str, int]:
+        return {}
+
 
 class Site:
     """The application, where it is, and a client for it."""
@@ -41,11 +48,11 @@ class Site:
         self.routes = list(app.router.routes())
         self.port, self.client = port, client
 
-    def key(self, *scopes: str, name: str = "partner", expires: int | None = None) -> str:
-        return create_key(self.app.store, name, 0.8, list(scopes), clock.now(), expires)[1]
+    def key(self, *scopes: str, name: str = "partner", expires: int | None = None, **options: Any) -> str:
+        return create_key(self.app.store, name, 0.8, list(scopes), clock.now(), expires, **options)[1]
 
-    def bearer(self, *scopes: str, name: str = "partner") -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key(*scopes, name=name)}"}
+    def bearer(self, *scopes: str, name: str = "partner", **options: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key(*scopes, name=name, **options)}"}
 
     def reports(self) -> list[tuple]:
         """Every report kept: subject key, source name, category, time, word."""
@@ -56,8 +63,8 @@ class Site:
 
 
 @asynccontextmanager
-async def serving(directory: Path, settle: bool = True) -> AsyncIterator[Site]:
-    with App(settings_in(directory)) as app:
+async def serving(directory: Path, settle: bool = True, proxies: Sequence[str] = ()) -> AsyncIterator[Site]:
+    with App(settings_in(directory, proxies)) as app:
         if settle:
             await asyncio.to_thread(app.settle)
         backend = Backend(app)
