@@ -188,7 +188,7 @@ def test_killed_in_the_middle_of_a_publish(tmp_path: Path, part: int) -> None:
 def test_killed_while_it_serves(tmp_path: Path) -> None:
     """The whole program under reports by HTTP: front and back killed; each 200 is kept, and the next start answers."""
     path, chance = configure(tmp_path), random.Random(300)
-    secret = json.loads(run(path, "key", "create", "acme", "--json").stdout)["secret"]
+    secret = json.loads(run(path, "key", "create", "acme", "--live", "--json").stdout)["secret"]
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/x-ndjson"}
     first = 0
     for turn in range(SERVES):

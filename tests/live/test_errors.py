@@ -101,7 +101,7 @@ def test_what_is_no_subject(said: Said, verb: str, subject: str, why: str) -> No
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # click leaves FILE open to its end
 def test_what_is_not_known(said: Said, path: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("46.0.0.1\n")
-    assert "no zone 'nope'; there are domain, ip, policy, white" in said("zone", "build", "nope")
+    assert "no zone 'nope'; there are domain, hash, ip, phone, policy, white" in said("zone", "build", "nope")
     assert "no zone 'nope'" in said("zone", "export", "nope", "--format", "bind")
     assert "no zone 'nope'" in said("delist", "46.0.0.1", "--zone", "nope", "--reason", "x")
     assert "no zone 'nope'" in said("allow", "add", "46.0.0.1", "--zone", "nope", "--reason", "x")
@@ -112,7 +112,7 @@ def test_what_is_not_known(said: Said, path: Path, tmp_path: Path) -> None:
     assert "no category 'nope'; there are" in said("import", "list.txt", "--source", "x", "--category", "nope", code=2)
     assert "no category 'nope'; there are" in said("report", "46.0.0.1", "--category", "nope", code=2)
     assert "nope" in said("import", "list.txt", "--source", "x", "--map", "word=nope")
-    assert "no role nope; there are dns, web, jobs" in said("serve", "--role", "nope", code=2)
+    assert "no role nope; there are dns, web, jobs, trap" in said("serve", "--role", "nope", code=2)
     assert "not a duration" in said("allow", "add", "46.0.0.1", "--reason", "x", "--for", "soon", code=2)
     assert "No such command" in said("nope", code=2)
     assert "No such option" in said("check", "--nope", "46.0.0.1", code=2)
@@ -200,7 +200,7 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path, setting: str, why: str) -> 
 def test_files_that_are_not_there(said: Said, path: Path, tmp_path: Path) -> None:
     assert "nowhere.toml: cannot be read (No such file" in line(tmp_path / "nowhere.toml", "check", "46.0.0.1")
     assert "nowhere.txt" in said("import", "nowhere.txt", "--source", "x", code=2)
-    assert "Is a directory" in said("import", str(tmp_path), "--source", "x", code=2)
+    assert "is a directory" in said("import", str(tmp_path), "--source", "x", code=2)
     missing = str(tmp_path / "no" / "where")
     assert "where: cannot be written" in said("store", "backup", missing)
     run(path, "zone", "build")
@@ -344,7 +344,7 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     with Server(tmp_path, config=path) as server:
         run(path, "report", "46.9.0.1", "--category", "spam")
         until(lambda: server.listed("46.9.0.1"))
-        secret = json.loads(run(path, "key", "create", "acme", "--json").stdout)["secret"]
+        secret = json.loads(run(path, "key", "create", "acme", "--live", "--json").stdout)["secret"]
         headers = {"Authorization": f"Bearer {secret}", **JSON}
         filler = fill(small_disk)
         (tmp_path / "list.txt").write_bytes(many(20_000))

@@ -327,7 +327,7 @@ def test_no_query_is_lost_or_answered_wrong_while_zones_are_published(
     addresses = [f"46.0.0.{number}" for number in range(10)]
     names = {address: f"{'.'.join(reversed(address.split('.')))}.ip.dnsbl.test" for address in addresses}
     with Server(tmp_path, env=env) as server:
-        secret = json.loads(server.run("key", "create", "acme", "--json").stdout)["secret"]
+        secret = json.loads(server.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
         headers = {"Authorization": f"Bearer {secret}", **JSON}
         pointer = server.data / "zones" / "ip" / "current"
         with Client(server, list(names.values())) as client:

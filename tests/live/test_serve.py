@@ -80,6 +80,8 @@ def test_it_says_what_it_listens_on_and_serves(served: Server) -> None:
     assert {row["zone"]: row["origin"] for row in said["zones"]} == {
         "ip": "ip.dnsbl.test",
         "domain": "domain.dnsbl.test",
+        "hash": "hash.dnsbl.test",
+        "phone": "phone.dnsbl.test",
         "policy": "policy.dnsbl.test",
         "white": "white.dnsbl.test",
     }
@@ -367,7 +369,7 @@ def test_verbs_in_other_processes_reach_its_dns(server: Server, tmp_path: Path) 
 
 
 def test_reports_over_http_reach_dns(server: Server) -> None:
-    secret = json.loads(server.run("key", "create", "acme", "--json").stdout)["secret"]
+    secret = json.loads(server.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
     key = {"Authorization": f"Bearer {secret}", **JSON}
     body = json.dumps([{"subject": "46.0.0.5", "category": "spam-trap"}, {"subject": "10.0.0.1"}]).encode()
     status, answer = server.http("POST", "/v1/reports", body, key)
@@ -389,7 +391,7 @@ def test_two_servers_on_one_data_directory(tmp_path: Path) -> None:
         config.write_text(config.read_text().replace('"data"', f'"{first.data}"'))
         with Server(other, config=config) as second:
             first.run("report", "46.0.0.1", "--category", "spam")
-            secret = json.loads(second.run("key", "create", "acme", "--json").stdout)["secret"]
+            secret = json.loads(second.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
             body = b'{"subject": "46.0.0.2", "category": "spam"}'
             headers = {"Authorization": f"Bearer {secret}", **JSON}
             assert second.http("POST", "/v1/reports", body, headers)[0] == 200
@@ -474,7 +476,7 @@ def test_a_damaged_snapshot_that_only_the_next_delta_looks_at_is_made_again(serv
     """The server that publishes has long verified its base; the delta over it is what finds the damage."""
     server.run("report", "46.0.0.9", "--category", "spam")
     until(lambda: server.listed("46.0.0.9"))
-    secret = json.loads(server.run("key", "create", "acme", "--json").stdout)["secret"]
+    secret = json.loads(server.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
     headers = {"Authorization": f"Bearer {secret}", **JSON}
     assert server.http("POST", "/v1/reports", b'{"subject": "46.0.0.10", "category": "spam"}', headers)[0] == 200
     until(lambda: server.listed("46.0.0.10"))

@@ -100,9 +100,14 @@ def test_real_spam_by_twenty_clients_at_once(trap: Trap, real_input: Path) -> No
     trap.send_all([(f"t{number:03}@trap.example", data) for number, data in enumerate(mails)])
     token = Keyed(trap.server.data).token
     store = trap.store()
-    found = claims(store, "trap-pristine")
-    accused = {number: found.get(token(f"t{number:03}@trap.example"), set()) for number in range(len(mails))}
-    assert sum(not subjects for subjects in accused.values()) == UNREAD
+
+    def accused_by_each() -> dict[int, set[str]]:
+        found = claims(store, "trap-pristine")
+        return {number: found.get(token(f"t{number:03}@trap.example"), set()) for number in range(len(mails))}
+
+    # List mail waits for its verdict, after it was acknowledged.
+    until(lambda: sum(not subjects for subjects in accused_by_each().values()) == UNREAD, "each mail claims its sender")
+    accused = accused_by_each()
     assert all(len(subjects) <= 1 for subjects in accused.values()), "one mail has one sender"
     for subjects in accused.values():
         for subject in subjects:
