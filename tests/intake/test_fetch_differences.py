@@ -139,11 +139,11 @@ def soa(serial: int) -> str:
 
 
 def entry(n: int, ttl: int = 60, zone: str = "bl.example") -> str:
-    return f"{n}.2.0.20.{zone}. {ttl} IN A 127.0.0.2"
+    return f"n{n}.spammer.com.{zone}. {ttl} IN A 127.0.0.2"
 
 
 def content(*numbers: int) -> bytes:
-    lines = sorted(f"{n}.2.0.20 A 127.0.0.2\n".encode() for n in numbers)
+    lines = sorted(f"n{n}.spammer.com A 127.0.0.2\n".encode() for n in numbers)
     return b"".join([b"$ORIGIN bl.example.\n", *lines])
 
 
@@ -183,6 +183,10 @@ def saying(*messages: list[str], rcode: dns.rcode.Rcode = dns.rcode.NOERROR) -> 
     return answer
 
 
+def spoil(data: bytes, place: int, bits: int = 1) -> bytes:
+    return data[:place] + bytes((data[place] ^ bits,)) + data[place + 1 :]
+
+
 VERSIONS = [soa(9), soa(7), entry(1), soa(8), entry(5), soa(8), soa(9), entry(6), soa(9)]
 ONE = [soa(9), soa(7), entry(1), soa(9), entry(5), entry(6), soa(9)]
 SHUFFLED = [soa(9), soa(7), entry(1, 3), entry(2), soa(9), entry(6), entry(2, 7), entry(5), soa(9)]
@@ -199,7 +203,7 @@ OTHERS = 'x.bl.example. 60 IN TXT "kept by nobody"'
         pytest.param([[*ONE[:3], OTHERS, *ONE[3:]]], id="with-records-that-are-not-kept"),
         pytest.param([[*ONE[:3], entry(1, zone="elsewhere"), *ONE[3:]]], id="with-records-of-other-zones"),
         pytest.param([[*ONE[:4], entry(3), *ONE[4:]]], id="with-what-is-there-already"),
-        pytest.param([[r.replace("bl.example", "BL.eXample") for r in ONE]], id="in-other-letters"),
+        pytest.param([[record.upper() for record in ONE]], id="in-other-letters"),
         pytest.param([[soa(9), *map(entry, range(2, 7)), soa(9)]], id="as-the-whole-zone"),
         pytest.param([[soa(9)], [entry(2), entry(3)], [entry(6), entry(5), entry(4), soa(9)]], id="whole-in-parts"),
     ],
@@ -278,6 +282,24 @@ async def test_where_differences_do_not_come_or_fit_the_whole_zone_is_asked_for(
     assert [record.message for record in caplog.records if why in record.message] == caplog.messages != []
 
 
+async def test_a_whole_zone_instead_of_differences_has_all_the_time_of_one(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "DIFFERENCES_SHARE", 0.05)  # of 20 seconds
+
+    async def slow(query: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(message(query, soa(9), entry(2), entry(3)))
+        await asyncio.sleep(1.3)
+        writer.write(message(query, entry(4), entry(5), entry(6), soa(9)))
+
+    primary = Primary()
+    made, kept = feed(await server(primary.answer)), tmp_path / "kept"
+    await pulled(made, kept)
+    primary.moves_on(slow)
+    assert (await fetch(made, NOTHING, kept=kept)).data == content(2, 3, 4, 5, 6)
+    assert primary.asked == ["IXFR"]
+
+
 async def test_differences_cut_inside_a_message_are_none(server: Any, tmp_path: Path) -> None:
     primary = Primary()
     made, kept = feed(await server(primary.answer)), tmp_path / "kept"
@@ -293,6 +315,28 @@ async def test_differences_cut_inside_a_message_are_none(server: Any, tmp_path: 
     while not sent or len(sent) * 5 < len(sent[0]):
         assert (await fetch(made, NOTHING, kept=kept)).data == content(2, 3, 4, 5, 6)
     assert primary.asked.count("AXFR") == len(sent) - 1, "the last was whole"
+
+
+async def test_no_byte_of_differences_can_stop_us(server: Any, tmp_path: Path) -> None:
+    """Each byte made another: without a signature some of that is content, and the rest leads to the whole zone."""
+    primary = Primary()
+    made, kept = feed(await server(primary.answer)), tmp_path / "kept"
+    await pulled(made, kept)
+    place, size = 2, 3
+
+    async def damaged(query: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal size
+        whole = message(query, *ONE)
+        size = len(whole)
+        writer.write(spoil(whole, place, 1 << place % 8))
+
+    primary.moves_on(damaged)
+    while place < size:
+        got = await fetch(made, NOTHING, kept=kept)
+        assert got.data and got.data.startswith(content())
+        assert primary.asked[-1] == "IXFR" or got.data == content(2, 3, 4, 5, 6), "asked again, and right"
+        place += 1
+    assert {"IXFR", "AXFR"} == set(primary.asked)
 
 
 async def test_differences_that_are_not_signed_are_not_believed_where_we_have_a_key(
@@ -325,10 +369,6 @@ async def test_a_zone_that_grows_beyond_its_limit_is_refused_by_either_way(
 # --- what is kept -------------------------------------------------------------------------------------------------
 
 
-def spoil(data: bytes, place: int) -> bytes:
-    return data[:place] + bytes((data[place] ^ 1,)) + data[place + 1 :]
-
-
 async def test_what_is_lost_or_damaged_is_transferred_anew(server: Any, tmp_path: Path) -> None:
     primary = Primary()
     made, kept = feed(await server(primary.answer)), tmp_path / "transfers" / "kept"
@@ -343,8 +383,9 @@ async def test_what_is_lost_or_damaged_is_transferred_anew(server: Any, tmp_path
     kept.write_bytes(whole)
     await fetch(made, NOTHING, kept=kept)
     assert primary.asked[-1] == "IXFR"
-    await fetch(made.model_copy(update={"max_bytes": 150}), NOTHING, kept=kept)
-    assert primary.asked[-1] == "IXFR"
+    await fetch(made.model_copy(update={"max_bytes": 200}), NOTHING, kept=kept)
+    assert primary.asked[-1] == "IXFR", "the limit is of the content, not of the file with its head"
+    assert len(whole) > 200
     kept.unlink()
     kept.mkdir()  # cannot be read, nor written
     assert (await pulled(made, kept)).data == content(2, 3, 4, 5, 6)

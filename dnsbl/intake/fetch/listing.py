@@ -10,6 +10,7 @@ same bytes. Only the differences are held as lines; what was there before stays 
 
 from __future__ import annotations
 
+import io
 from bisect import bisect_left
 from itertools import chain
 
@@ -65,17 +66,17 @@ class Listing:
 
     def applied(self) -> bytes:
         """The lines as the differences leave them."""
-        pieces, done = [], 0
+        text, made, done = memoryview(self.text), io.BytesIO(), 0
         for line in sorted(chain(self.added, self.removed)):
             here = int(self.starts[self.place(line)])
-            pieces.append(self.text[done:here])
+            made.write(text[done:here])
             if line in self.removed:
                 done = here + len(line)
             else:
-                pieces.append(line)
+                made.write(line)
                 done = here
-        pieces.append(self.text[done:])
-        return b"".join(pieces)
+        made.write(text[done:])
+        return made.getvalue()
 
     def had(self, line: bytes) -> bool:
         """Whether the line was there before."""

@@ -98,7 +98,7 @@ async def differences(feed: FeedDef, zone: dns.name.Name, address: str, port: in
     ours.add(dns.rdata.from_text("IN", "SOA", f". . {base.serial} 0 0 0 0"), ttl=0)
     lines = Lines(zone, feed.max_bytes, base)
     try:
-        async with asyncio.timeout(feed.timeout * DIFFERENCES_SHARE):
+        async with asyncio.timeout(feed.timeout * DIFFERENCES_SHARE) as lines.limited:
             await dns.asyncquery.inbound_xfr(address, lines, query, port)
     except Fault as error:
         if lines.whole:
@@ -152,6 +152,7 @@ class Lines(dns.transaction.TransactionManager):
         self.listing = Listing(base.data if base else self.head, limit)
         self.most = max(FEW_DIFFERENCES, MAX_DIFFERENCES * len(self.listing))
         self.whole = False  # a zone is coming in, not differences
+        self.limited: asyncio.Timeout | None = None  # of differences alone
         self.records = 0
         self.received = 0  # bytes of the lines that came, to be added or deleted
 
@@ -165,6 +166,8 @@ class Lines(dns.transaction.TransactionManager):
         if replacement:
             self.whole, self.received = True, len(self.head)
             self.listing = Listing(self.head, self.limit)
+            if self.limited:
+                self.limited.reschedule(None)
         return Taking(self, replacement)
 
     def taken(self, name: dns.name.Name, rdataset: dns.rdataset.Rdataset) -> list[bytes]:
