@@ -77,7 +77,7 @@ class App:
         self.store: SqliteStore = open_store(self.settings.config)
         self.exemptions = ExemptionCache(self.store)
         self.guard = Guard(self.settings.config.guard, self.networks)
-        self.desk = Desk(self.store, lambda: dict(self.zones), self.exemptions)
+        self.desk = Desk(self.store, lambda: dict(self.zones), self.exemptions, self.guard)
         self.publishers = self.make_publishers()
         self.protect()
         return self

@@ -10,9 +10,9 @@ from typing import Any
 from . import clock
 from .config import ZoneDef
 from .errors import IntakeError
-from .reputation.guard import APPROVED, HELD, REJECTED
-from .reputation.simulation import simulate
-from .reputation.sweep import ExemptionCache
+from .reputation.guard import APPROVED, HELD, REJECTED, Guard, touch_family
+from .reputation.simulation import claimed, simulate
+from .reputation.sweep import PLAIN_GUARD, ExemptionCache
 from .reputation.trust import DAYS, judge
 from .store import Attempt, Hold, Overturned, Purge, Sample, Source, Store
 from .subjects import ancestors, listing_key, text
@@ -27,8 +27,14 @@ SAMPLES = 20
 class Desk:
     """One operator's doings on a store. `zones` are the ones of now, whenever it is asked."""
 
-    def __init__(self, store: Store, zones: Callable[[], dict[str, ZoneDef]], exemptions: ExemptionCache) -> None:
-        self.store, self.zones, self.exemptions = store, zones, exemptions
+    def __init__(
+        self,
+        store: Store,
+        zones: Callable[[], dict[str, ZoneDef]],
+        exemptions: ExemptionCache,
+        guard: Guard = PLAIN_GUARD,
+    ) -> None:
+        self.store, self.zones, self.exemptions, self.guard = store, zones, exemptions, guard
 
     # sources
 
@@ -72,7 +78,7 @@ class Desk:
                 for w in would
             ],
             "wrong": [wrong(row) for row in self.store.overturned(source.id, now - DAYS * clock.DAY)[-MAX_SHOWN:]],
-            "holds": [self.hold_row(hold) for hold in self.store.holds() if hold.source == source.id],
+            "holds": self.hold_rows([hold for hold in self.store.holds() if hold.source == source.id]),
             "purges": [self.purge_row(purge) for purge in self.store.purges() if purge.source == source.id],
         }
 
@@ -148,28 +154,37 @@ class Desk:
     # what waits
 
     def waiting(self, everything: bool = False) -> dict[str, Any]:
-        """What waits for a person, and who tried to have listed what may not be."""
+        """What waits for a person, and who tried to have listed what may not be. Reads all that those who wait ever
+        claimed."""
         holds = [hold for hold in self.store.holds() if everything or hold.state == HELD]
         return {
-            "holds": [self.hold_row(hold) for hold in holds],
+            "holds": self.hold_rows(holds),
             "attempts": [self.attempt_row(attempt) for attempt in self.store.attempts(MAX_SHOWN)],
         }
 
     def decide(self, number: int, approve: bool, note: str, until: int | None = None) -> dict[str, Any]:
         """Approve or reject what is held, and decide anew what its source claims."""
         now = clock.now()
-        hold = next((hold for hold in self.store.holds() if hold.id == number), None)
-        if hold is None:
-            raise IntakeError(f"nothing with number {number} is held; `dnsbl review list --all` shows what there is")
         state = APPROVED if approve else REJECTED
         with self.store.transaction():
-            self.store.put_hold(replace(hold, state=state, decided=now, until=until, note=note))
-            self.store.touch_source(hold.source)
+            hold = next((hold for hold in self.store.holds() if hold.id == number), None)
+            if hold is None:
+                raise IntakeError(f"nothing with number {number} is held; `dnsbl review list --all` shows all")
+            decided = replace(hold, state=state, decided=now, until=until if approve else None, note=note)
+            self.store.put_hold(decided)
+            touch_family(self.store, {hold.source})
             self.store.audit(now, OPERATOR, f"hold {state}", f"{self.name_of(hold.source)} {hold.place}", note)
             self.judge(now)
-        return self.hold_row(replace(hold, state=state, decided=now, until=until, note=note))
+        return self.hold_row(decided, 0)
 
-    def hold_row(self, hold: Hold) -> dict[str, Any]:
+    def hold_rows(self, holds: list[Hold]) -> list[dict[str, Any]]:
+        found = claimed(self.store, self.guard, holds)
+        return [self.hold_row(hold, found.get(hold.id, 0)) for hold in holds]
+
+    def hold_row(self, hold: Hold, claims: int) -> dict[str, Any]:
+        """`claims`: addresses of the place that the source claims by now, which approving lists."""
+        amount, size = max(hold.listings, claims), self.guard.size(hold.place)
+        share = min(1.0, amount / size) if size else hold.share
         return {
             "id": hold.id,
             "source": self.name_of(hold.source),
@@ -177,7 +192,8 @@ class Desk:
             "place": hold.place,
             "why": hold.why,
             "listings": hold.listings,
-            "percent": None if hold.share is None else round(100 * hold.share, 4),
+            "claimed": amount,
+            "percent": None if share is None else round(100 * share, 4),
             "at": clock.rfc3339(hold.at),
             "state": hold.state,
             "until": clock.rfc3339(hold.until),
@@ -197,9 +213,9 @@ class Desk:
     # what was wrong
 
     def overturn(self, subject: bytes, why: str) -> list[str]:
-        """Hold a wrong listing against those strangers that claimed it; their names."""
+        """Hold a wrong listing against those strangers that claimed it, or what contains it; their names."""
         sources, now = self.store.sources(), clock.now()
-        rows = self.store.evidence([listing_key(subject)])
+        rows = self.store.evidence(list(ancestors(listing_key(subject))))
         blamed = sorted({row[1] for row in rows if sources[row[1]].guarded})
         with self.store.transaction():
             self.store.overturn(blamed, listing_key(subject), now, why)

@@ -15,6 +15,7 @@ import secrets
 from pathlib import Path
 
 from .errors import StoreError
+from .files import sync_directory
 
 __all__ = ["Keyed"]
 
@@ -62,5 +63,6 @@ def make(path: Path) -> None:
             os.link(aside, path)
         except FileExistsError:
             return
+        sync_directory(path.parent)  # tokens made with it are kept, too
     finally:
         aside.unlink(missing_ok=True)

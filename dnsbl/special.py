@@ -11,7 +11,16 @@ from publicsuffixlist import PublicSuffixList
 
 from .subjects import bounds, ip4_key, ip6_key, is_ip, name_of
 
-__all__ = ["NEVER_LIST", "STRANGERS_WIDEST", "Ranges", "never_listed", "public_suffix", "refusals", "refused", "suffixes"]
+__all__ = [
+    "NEVER_LIST",
+    "STRANGERS_WIDEST",
+    "Ranges",
+    "never_listed",
+    "public_suffix",
+    "refusals",
+    "refused",
+    "suffixes",
+]
 
 IP4 = ord("4")
 STRANGERS_WIDEST = {4: 24, 6: 48}  # a wider network that a partner or trap reports needs a person

@@ -89,15 +89,18 @@ def test_a_key_can_be_live_and_count_in_one_zone_only(dnsbl: Dnsbl) -> None:  # 
 
 def test_what_a_source_claimed_is_taken_away_and_put_back(dnsbl: Dnsbl) -> None:  # noqa: F811
     dnsbl("key", "create", "acme", "--live")
-    claim("acme", "46.0.0.1", "46.0.0.2")
+    claim("acme", "46.0.0.1", "46.0.0.2", "46.0.0.3")
     dnsbl("import", "-", "--source", "other", input=b"46.0.0.2\n")
+    dnsbl("import", "-", "--source", "weak", "--trust", "0.58", input=b"46.0.0.3\n")
+    assert listed(dnsbl, "46.0.0.3")
     done = dnsbl("source", "purge", "acme", "--reason", "it went mad", "--json").json
-    assert (done["reports"], done["entries"]) == (2, 0)
+    assert (done["reports"], done["entries"]) == (3, 0)
     assert not listed(dnsbl, "46.0.0.1")
     assert listed(dnsbl, "46.0.0.2"), "another source claims it, too"
+    assert not listed(dnsbl, "46.0.0.3"), "a weak list would hold it, but would not have listed it"
     (row,) = dnsbl("source", "purges", "--json").json
     assert row["reason"] == "it went mad"
-    assert "put back for acme: 2 reports" in dnsbl("source", "undo", str(done["id"])).text
+    assert "put back for acme: 3 reports" in dnsbl("source", "undo", str(done["id"])).text
     assert listed(dnsbl, "46.0.0.1")
     assert dnsbl("source", "undo", str(done["id"])).code == 1
     assert dnsbl("source", "purge", "acme", "--reason", "x", "--since", "yesterday").code == 2

@@ -14,8 +14,19 @@ ROOT = Path(__file__).parent.parent / "dnsbl"
 # not know one another.
 LAYERS: list[set[str]] = [
     {
-        "errors", "clock", "subjects", "model", "config", "special", "hashing", "protected", "geo", "keyed", "sdnotify",
-        "files", "native",
+        "errors",
+        "clock",
+        "subjects",
+        "model",
+        "config",
+        "special",
+        "hashing",
+        "protected",
+        "geo",
+        "keyed",
+        "sdnotify",
+        "files",
+        "native",
     },
     {"store"},
     {"intake", "reputation"},
@@ -39,8 +50,8 @@ GROUND = [
     "hashing",
     "protected",
     "geo",
-    "keyed",
     "files",
+    "keyed",
     "sdnotify",
     "native",
 ]  # each may import those before it

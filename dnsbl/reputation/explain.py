@@ -11,7 +11,7 @@ from ..config import ZoneDef
 from ..store.contract import Evidence, Hold, ListingRow, Source, Store
 from ..subjects import ancestors, kind, listing_key
 from .exemptions import Exemptions
-from .guard import Guard, places_held
+from .guard import Guard, places_held, relatives
 from .score import Claims, Weighing, decide
 from .sweep import PLAIN_GUARD, unforgiven
 
@@ -41,7 +41,7 @@ class ZoneView:
     zone: ZoneDef
     score: float = 0.0
     simulated_score: float = 0.0  # with the sources that are simulated
-    waiting: list[Hold] = field(default_factory=list)  # holds of sources that claim it: a person has not decided
+    waiting: list[Hold] = field(default_factory=list)  # holds of sources that claim it, or what contains it
     listings: list[ListingRow] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     exempt: bool = False
@@ -66,8 +66,9 @@ def explain(
     rows = [Evidence(*row) for row in store.evidence(chain)]
     sources, categories = store.sources(), store.categories()
     simulated = {row.source for row in rows if sources[row.source].simulated}
-    claiming = {row.source for row in rows}
+    claiming = relatives(store, {row.source for row in rows})
     holds = [hold for hold in store.holds() if hold.source in claiming]
+    claimed = sorted({chain[row.place] for row in rows})
     found = []
     for zone in zones.values():
         if zone.kind == kind(subject):
@@ -81,7 +82,7 @@ def explain(
             if simulated:
                 live = Weighing.of(zone, sources, categories, live=simulated)
                 view.simulated_score = weigh(rows, chain, live, exempt, zone, sources, categories, now)[1]
-            view.waiting = places_held(holds, guard, zone.name, chain[0])
+            view.waiting = places_held(holds, guard, zone.name, claimed, now)
             found.append(view)
     return found
 

@@ -11,8 +11,8 @@ Each reporter counts once however often it reports, so a thousand reports of one
 grows with every claim, and without new ones only falls: so the second at which it will be below a threshold can
 be searched for, and nothing has to scan for it.
 
-A listing has a leader where one guarded source carries it: without that source's family it would not be. What it then
-takes to be believed is `guard`'s to say.
+A listing has a leader where one guarded source carries it: without the guarded ones of that source's family it would
+not be. What it then takes to be believed is `guard`'s to say.
 
 A category's code is answered while the category's own weight is at least `code_weight`; a listing that no category
 carries alone has the code of its heaviest.
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ..config import ZoneDef
 from ..store.contract import Evidence, Row, Source
 
-__all__ = ["Bools", "Claims", "Decided", "Weighing", "decide"]
+__all__ = ["Bools", "Claims", "Decided", "Weighing", "decide", "family_of"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -219,17 +219,22 @@ def decide(claims: Claims, weighing: Weighing, was_listed: Bools, now: int) -> D
 
 
 def leaders(grouped: Grouped, weighing: Weighing, says: Floats, threshold: Floats) -> Ints:
-    """For each subject the guarded source without whose family it would be below the threshold; 0: there is none."""
-    if not weighing.guarded[grouped.claims.source].any():
+    """For each subject the guarded source without whose family's guarded ones it would be below the threshold; of
+    several such families the one whose word does most, and of that the source that says most. 0: there is none."""
+    guarded = weighing.guarded[grouped.claims.source[grouped.sources]]
+    if not guarded.any():
         return np.zeros(len(grouped.places), dtype=np.int64)
-    by_family = grouped.by_family(says)
-    best = heaviest(groups_of(grouped.subjects, len(by_family)), by_family)
-    others = by_family.copy()
-    others[best] = 0.0
-    speaker = heaviest(groups_of(grouped.families, len(says)), says)[best]
-    source = grouped.claims.source[grouped.sources][speaker]
-    carries = weighing.guarded[source] & (grouped.combined(others) < threshold)
-    return np.where(carries, source, 0)
+    theirs = np.where(guarded, says, 0.0)
+    strangers, others = grouped.by_family(theirs), grouped.by_family(np.where(guarded, 0.0, says))
+    by_family = np.maximum(strangers, others)
+    with np.errstate(divide="ignore"):
+        does = np.where(strangers > others, (1.0 - others) / (1.0 - strangers), 0.0)
+    best = heaviest(groups_of(grouped.subjects, len(by_family)), does)
+    without = by_family.copy()
+    without[best] = others[best]
+    speaker = heaviest(groups_of(grouped.families, len(says)), theirs)[best]
+    carries = (does[best] > 0) & (grouped.combined(without) < threshold)
+    return np.where(carries, grouped.claims.source[grouped.sources][speaker], 0)
 
 
 def groups_of(starts: Ints, length: int) -> Ints:

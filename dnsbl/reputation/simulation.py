@@ -1,20 +1,21 @@
-"""What a simulated source would list if it were believed: for the person who decides whether it shall be."""
+"""What would be listed of a source if it were believed, simulated or held: for the person who decides whether it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..config import ZoneDef
-from ..store.contract import Store
+from ..store.contract import Hold, Store
 from ..subjects import kind
 from .exemptions import Exemptions
+from .guard import HELD, Guard, relatives, units
 from .score import Claims, Weighing, decide
 from .sweep import forgive, unexempt
 
-__all__ = ["Would", "simulate"]
+__all__ = ["Would", "claimed", "simulate"]
 
 EXAMPLES = 10  # subjects shown of each zone
 
@@ -48,3 +49,22 @@ def simulate(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, sou
             would.examples += [subjects[place] for place in decided.places[new][:EXAMPLES].tolist()]
             del would.examples[EXAMPLES:]
     return [would for would in found.values() if would.claimed]
+
+
+def claimed(store: Store, guard: Guard, holds: Iterable[Hold]) -> dict[int, int]:
+    """For each place that waits, by the hold's number, how many addresses (IPv6: /64s) of it its source's family claims
+    by now; what two of a family claim counts twice. A hold's own figure is the one of the moment it was made, when the
+    first few too many came. Reads everything those sources ever said."""
+    waiting: dict[int, dict[str, list[int]]] = {}
+    for hold in holds:
+        if hold.state == HELD and hold.until is None:
+            for source in relatives(store, {hold.source}):
+                waiting.setdefault(source, {}).setdefault(hold.place, []).append(hold.id)
+    found = {number: 0 for places in waiting.values() for numbers in places.values() for number in numbers}
+    for source, places in waiting.items():
+        for subjects in store.subjects_of(source):
+            for subject, there in zip(subjects, guard.places_of(subjects), strict=True):
+                for place in there:
+                    for number in places.get(place, ()):
+                        found[number] += units(subject)
+    return found

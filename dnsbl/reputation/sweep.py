@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config import GuardConfig, ZoneDef
 from ..geo import Networks
-from ..store.contract import Decision, ListingRow, Store
+from ..store.contract import Decision, Hold, ListingRow, Store
 from ..subjects import kind
 from .exemptions import Exemptions
 from .guard import Guard, Led, end_days, record
@@ -76,8 +76,10 @@ def settle(
     sources, categories = store.sources(), store.categories()
     kinds = np.array([kind(subject) for subject in subjects])[claims.place]
     with_listings = store.zones_listed()
+    afresh = store.afresh(subjects[0], subjects[-1])
     decisions = {}
     rulings = {}
+    holds: list[Hold] | None = None  # read when one zone first needs them
     for zone in zones.values():
         weighing = Weighing.of(zone, sources, categories)
         before = store.listings_of(zone.name, subjects) if zone.name in with_listings else {}
@@ -85,7 +87,8 @@ def settle(
         if before:
             was_listed[:] = [subject in before for subject in subjects]
         ours = forgive(claims.where(kinds == zone.kind), exempt, zone.name, subjects)
-        decided = decide(ours, weighing, was_listed, now)
+        stands = was_listed & [subject not in afresh for subject in subjects] if afresh else was_listed
+        decided = decide(ours, weighing, stands, now)
         free = unexempt(zone, exempt, subjects, decided)
         if (decided.leader[free] > 0).any():
             led = [
@@ -93,7 +96,8 @@ def settle(
                 for place, leader in zip(decided.places[free].tolist(), decided.leader[free].tolist(), strict=True)
                 if leader
             ]
-            rulings[zone.name] = ruling = guard.rule(zone.name, led, sources, store.holds(), store, now)
+            holds = store.holds() if holds is None else holds
+            rulings[zone.name] = ruling = guard.rule(zone.name, led, sources, holds, store, now)
             free &= np.array([subjects[place] not in ruling.blocked for place in decided.places.tolist()])
         decisions[zone.name] = differences(zone, subjects, before, decided, free, now)
     for name in with_listings - set(zones):  # a zone whose file was removed lists nothing any more
@@ -101,7 +105,7 @@ def settle(
         decisions[name] = Decision([], gone, [(subject, "") for subject in gone])
     store.decide(now, decisions, subjects)
     for name, ruling in rulings.items():  # after it: what is touched anew stays touched
-        record(store, name, ruling, now)
+        record(store, guard, name, ruling, now)
     return sum(len(decision.journal) for decision in decisions.values())
 
 

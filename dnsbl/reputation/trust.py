@@ -20,7 +20,7 @@ __all__ = ["judge", "trust_of"]
 DAYS = 90
 COST = 5.0  # one listing in a hundred wrong costs five hundredths of the trust; one in five all of it
 LEAST = 20  # listings; who has few is judged as if it had so many
-CHANGED = 0.001  # a smaller difference is not written: it touches all that the partner ever said
+CHANGED = 0.001  # a smaller difference on the way is not written: it touches all that the partner ever said
 
 
 def trust_of(granted: float, listed: int, wrong: int) -> float:
@@ -36,7 +36,7 @@ def judge(store: Store, now: int) -> Mapping[str, tuple[float, float]]:
         if source.kind != "partner":
             continue
         trust = trust_of(source.granted, *record_of(store, source, rejected, now))
-        if abs(trust - source.trust) > CHANGED:
+        if abs(trust - source.trust) > CHANGED or (trust in (0.0, source.granted) and trust != source.trust):
             store.set_source(source.id, trust=trust)
             changed[source.name] = (source.trust, trust)
     return changed
@@ -45,5 +45,10 @@ def judge(store: Store, now: int) -> Mapping[str, tuple[float, float]]:
 def record_of(store: Store, source: Source, rejected: list[Hold], now: int) -> tuple[int, int]:
     """(listings, wrong ones) of the last DAYS days."""
     since = now - DAYS * DAY
-    held = sum(hold.listings for hold in rejected if hold.source == source.id and (hold.decided or 0) >= since)
+    held = sum(listings(hold) for hold in rejected if hold.source == source.id and (hold.decided or 0) >= since)
     return store.listed_since(source.id, since // DAY), len(store.overturned(source.id, since)) + held
+
+
+def listings(hold: Hold) -> int:
+    """How many wrong listings a rejected hold stands for: a wide network is one, however many addresses it has."""
+    return 1 if hold.place.startswith("wide:") else hold.listings

@@ -95,6 +95,10 @@ class Store(Protocol):
 
     def touched(self, limit: int) -> list[bytes]: ...
     def touched_count(self) -> int: ...
+    def afresh(self, low: bytes, high: bytes) -> set[bytes]:
+        """Those touched from `low` to `high` that are to be decided as if they had not been listed."""
+        ...
+
     def evidence(self, subjects: Sequence[bytes]) -> list[Row]:
         """Rows with the fields of `Evidence`, in a fixed order: reports before entries, each by place in `subjects`,
         source, category, reporter. Plain tuples: there are many."""

@@ -74,6 +74,9 @@ class ListingsPart(Base):
     def touched(self, limit: int) -> list[bytes]:
         return [row[0] for row in self.rows("SELECT subject FROM touched ORDER BY subject LIMIT ?", limit)]
 
+    def afresh(self, low: bytes, high: bytes) -> set[bytes]:
+        return {row[0] for row in self.rows("SELECT subject FROM afresh WHERE subject BETWEEN ? AND ?", low, high)}
+
     def touched_count(self) -> int:
         count: int = self.rows("SELECT count(*) FROM touched")[0][0]
         return count
@@ -95,7 +98,8 @@ class ListingsPart(Base):
             for zone, decision in decisions.items():
                 write_listings(connection, at, zone, decision)
             if settled:
-                connection.execute("DELETE FROM touched WHERE subject BETWEEN ? AND ?", (settled[0], settled[-1]))
+                for queue in ("touched", "afresh"):
+                    connection.execute(f"DELETE FROM {queue} WHERE subject BETWEEN ? AND ?", (settled[0], settled[-1]))
 
     # out
 

@@ -146,6 +146,9 @@ CREATE TABLE purged_entry (
     PRIMARY KEY (purge, subject, source)
 ) WITHOUT ROWID;
 
+-- Touched subjects that are to be decided as if they had not been listed: what a purge took away held them up.
+CREATE TABLE afresh (subject BLOB PRIMARY KEY) WITHOUT ROWID;
+
 -- Munged evidence of mails and complaints, and what it is about.
 CREATE TABLE sample (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, source INTEGER NOT NULL, kind TEXT NOT NULL, facts TEXT NOT NULL

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from live_sources import LiveSources
 
 from dnsbl.errors import StoreError
 from dnsbl.model import CATEGORIES, Report
@@ -103,7 +104,7 @@ hypo = settings(
 )
 
 
-class Conformance:
+class Conformance(LiveSources):
     """Derive, name it Test..., and say how a store is opened in a directory. `opener` is importable by other
     processes."""
 
