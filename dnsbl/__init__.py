@@ -2,9 +2,9 @@
 
 How a report becomes an answer, one arrow a package:
 
-    intake      pulls feeds, reads files and takes partners' posts: bytes become reports
+    intake      pulls feeds, reads files, takes mail to traps and partners' posts: bytes become reports
     store       keeps reports and feed entries for ever safe, and what is derived from them
-    reputation  folds evidence into a score, and decides what each zone lists, since and until when
+    reputation  folds evidence into a score, decides what each zone lists, since and until when, and what is held
     zones       compiles a zone's listings into a snapshot: one file, checked, read, swapped
     dns         answers from snapshots, and from nothing else
     web         takes reports and questions over HTTP
