@@ -259,10 +259,11 @@ class App:
         self.need_published()
         return result
 
-    def complain(self, source: int, data: bytes, at: int) -> dict[str, Any]:
+    def complain(self, source: int, data: bytes, at: int, limits: KeyLimits = NO_LIMITS) -> dict[str, Any]:
         """Complaints from a partner. Raises IntakeError where they are none; the caller settles."""
         found = self.store.sources()[source]
         gate = partners.partner_gate(self.exempt_reason(), at)
+        gate.permit = partners.permit_of(limits)
         return take_complaints(self.store, gate, lambda: found, data, at).as_json()
 
     async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:

@@ -67,7 +67,8 @@ def partner(
     anew."""
     known = any(source.name == name for source in store.sources().values())
     source = store.source(name, "partner", trust=trust, keep=True)
-    wanted: dict[str, Any] = {"trust": trust, "granted": trust}
+    kept = source.trust / source.granted if known and source.granted else 1.0  # what mistakes cost it stays lost
+    wanted: dict[str, Any] = {"trust": trust * kept, "granted": trust}
     if not (known and simulated):
         wanted["simulated"] = simulated
     if zones:

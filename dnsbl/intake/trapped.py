@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from ..errors import SubjectError
 from ..hashing import email_hash, file_digest, url_hash
@@ -26,6 +27,7 @@ from ..subjects import text
 from .authentication import Verdict
 from .gate import Gate
 from .mail import Hop, MailFacts
+from .mail.hosts import registrable
 
 __all__ = ["CONTENT", "TrapClaim", "content_source", "first_claims", "keep", "later_claims", "waits"]
 
@@ -44,6 +46,7 @@ class TrapClaim(NamedTuple):
     subject: str  # as people write it
     category: str
     content: bool  # of the `-content` source, whose reporters are networks that sent it
+    owner: str = ""  # whose it is that stands there by its hash: where that may not be listed, this may not
 
 
 def waits(facts: MailFacts) -> bool:
@@ -66,7 +69,7 @@ def later_claims(hop: Hop | None, facts: MailFacts, verdict: Verdict) -> list[Tr
     senders = [TrapClaim(domain, "spam", content=True) for domain in verdict.aligned]
     if not waits(facts):
         return senders
-    if verdict.aligned or verdict.source == "none":
+    if verdict.from_domain in verdict.aligned or verdict.source == "none":
         return [TrapClaim(hop.address, "newsletter", content=False)] if hop else []
     return [*([TrapClaim(hop.address, "spam-trap", content=False)] if hop else []), *content(facts)]
 
@@ -75,13 +78,22 @@ def content(facts: MailFacts) -> Iterator[TrapClaim]:
     """What the text leads to and what it carries."""
     for domain in facts.domains:
         yield TrapClaim(domain, "spam", content=True)
-    for make, texts in ((url_hash, facts.urls), (email_hash, facts.emails)):
+    for make, texts, host in ((url_hash, facts.urls, url_host), (email_hash, facts.emails, mail_host)):
         for written in texts:
             with suppress(SubjectError):  # what nobody can ask for by its hash, nobody can be told of
-                yield TrapClaim(text(make(written)), "spam", content=True)
+                owner = registrable(host(written)) or host(written)
+                yield TrapClaim(text(make(written)), "spam", content=True, owner=owner)
     for each in facts.attachments:
         category = "malware" if each.suffix in PROGRAMS else "spam"
         yield TrapClaim(text(file_digest(each.sha256)), category, content=True)
+
+
+def url_host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def mail_host(address: str) -> str:
+    return address.rpartition("@")[2]
 
 
 def keep(
@@ -100,6 +112,8 @@ def keep(
     attempts: dict[bytes, str] = {}
     reports: dict[int, list[Report]] = {own.id: [], about.id: []}
     for claim in claims:
+        if claim.owner and isinstance(gate.subject(claim.owner), str):
+            continue
         source, reporters = (about.id, [hop.address if hop else ""]) if claim.content else (own.id, traps)
         for reporter in reporters:
             gate.attempts = {} if claim.content else attempts  # everybody links to big names: no attempt to list them

@@ -253,11 +253,14 @@ class OneFamily:
         return keep_off(over, listings, ruling)
 
     def hold(self, there: Sequence[Led], place: str, amount: int, ruling: Ruling) -> None:
-        """Hold a place; where several sources have listings there, in the name of the first of them."""
+        """Hold a place; where several sources have listings there, in the name of the one that has most."""
         size = self.guard.size(place)
         share = min(1.0, amount / size) if size else None
         until = (self.now // DAY + 1) * DAY if place == day_place(self.now) else None
-        source, why = min(each.source for each in there), self.guard.why(place, amount)
+        does = Counter[int]()
+        for each in there:
+            does[each.source] += units(each.subject) if is_ip(each.subject) else 1
+        source, why = max(does, key=lambda one: (does[one], -one)), self.guard.why(place, amount)
         made = Hold(0, source, self.zone, place, self.now, amount, share, why, HELD, until)
         self.holds[place] = made
         ruling.holds.append(made)

@@ -52,7 +52,7 @@ async def post_complaint(request: web.Request) -> web.StreamResponse:
 def take(app: Parts, quotas: Quotas, key: Key, body: bytes) -> dict[str, Any]:
     """What came of it, counted as so many reports. Raises IntakeError and StoreError."""
     now = clock.now()
-    answer = app.complain(key.source, body, now)
+    answer = app.complain(key.source, body, now, key.limits)
     use = KeyDay(now // clock.DAY, 1, answer["taken"], answer["repeated"], answer["rejected"])
     quotas.spend(key, use.taken + use.repeated + use.rejected)
     app.store.count_key(key.id, use)

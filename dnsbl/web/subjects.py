@@ -15,7 +15,7 @@ from .state import WEB
 
 __all__ = ["get_subject", "public"]
 
-SHOWN = ("address", "helo", "kind", "authentication", "feedback_type")  # more would tell a sender which mail it was
+SHOWN = ("address", "kind", "feedback_type")  # HELO, domains, selectors: a sender can make one for each recipient
 SAID = ("operator", "removal", "never-list")  # origins of exemptions that are no source's name
 
 
@@ -39,6 +39,7 @@ def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
         for line in zone["breakdown"]:
             line["source"] = kinds.get(line["source"], "source")
     for sample in found["evidence"]:
+        sample["at"] = sample["at"][:10] + "T00:00:00Z"  # the day: the second tells which mail it was
         sample["source"] = kinds.get(sample["source"], "source")
         sample["facts"] = {name: value for name, value in sample["facts"].items() if name in SHOWN}
     for exemption in found["exemptions"]:

@@ -101,7 +101,9 @@ def decode_text(data: bytes, charset: str) -> str:
     machinery is not asked, as it remembers every name that it is ever asked for."""
     codec = CHARSETS.get(charset.lower().replace("-", "_").replace(" ", "_"), "utf_8")
     try:
-        return data.decode(codec)
+        text = data.decode(codec)
+        # UTF-7 gives halves of surrogate pairs, which no hash, store or JSON takes.
+        return text.encode("utf-8", "replace").decode("utf-8") if codec == "utf_7" else text
     except UnicodeError:
         return data.decode("latin-1") if codec in ("utf_8", "ascii") else data.decode(codec, "replace")
 

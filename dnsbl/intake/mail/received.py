@@ -46,7 +46,7 @@ LITERAL = rf"\[{BARE}\](?::\d{{1,5}})?"
 IDENT = r"(?:[^\s()\[\]@]{0,64}@)?"  # RFC 1413, as the peer says
 # What a relay's software writes of the connection: [ident@][rdns] [address], or the bare address of qmail, Exchange.
 CONNECTION = re.compile(
-    rf"\s*(?!(?:helo|ehlo|account)\b){IDENT}(?:[\w.:+=/-]{{1,255}}\s+)?{LITERAL}(?:\s*\(may be forged\))?"
+    rf"\s*(?!(?:helo|ehlo|account)[ =]){IDENT}(?:[\w.:+=/-]{{1,255}}\s+)?{LITERAL}(?:\s*\(may be forged\))?"
     r"(?:\s+helo=(\S{1,300}))?(?:\s+ident=\S{1,300})?\s*"
     rf"|\s*{IDENT}{BARE}\s*",
     re.IGNORECASE,
@@ -132,9 +132,10 @@ def read_line(text: str) -> Line:
         if "from" in lower:
             raise IntakeError("a Received line whose from clause is not where it belongs")
         return Line(None)
-    if lower.count("from") != 1 or lower.count("by") != 1:
+    rest = lower[2:]  # the word after `from` is the sender's: it may say "by"
+    if "from" in rest or rest.count("by") != 1:
         raise IntakeError("a Received line with more or less than one from and one by")
-    by = lower.index("by")
+    by = 2 + rest.index("by")
     protocol = lower[lower.index("with") + 1 :][:1] if "with" in lower[by:] else []
     return peer_of(words[1:by], within, "".join(protocol))
 
