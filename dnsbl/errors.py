@@ -30,6 +30,7 @@ __all__ = [
     "StoreError",
     "SubjectError",
     "printable",
+    "raised_at",
 ]
 
 
@@ -37,6 +38,14 @@ def printable(text: str) -> str:
     """One line that a terminal or a log can show whatever a stranger put into it: what is no printable character
     becomes its escape."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def raised_at(error: BaseException) -> tuple[type[BaseException], str, int]:
+    """What it is, and the file and line that raised it: errors alike in these are one kind."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return type(error), trace.tb_frame.f_code.co_filename if trace else "", trace.tb_lineno if trace else 0
 
 
 class DnsblError(Exception):

@@ -1,7 +1,8 @@
-"""The front process: answers DNS from snapshots, and keeps the back process (web, jobs) running beside it.
+"""The front process: answers DNS from snapshots, and keeps the back process (web, jobs, traps) running
+beside it.
 
-What the back does, its store, its feeds, its web side, may fail, hang or be full: the front answers on from the
-last good snapshots and starts the back again, later after each failure. The two share nothing but files: the
+What the back does, its store, its feeds, its web side, its traps, may fail, hang or be full: the front answers on from
+the last good snapshots and starts the back again, later after each failure. The two share nothing but files: the
 pointers of zones one way, the counters in `data_dir/run/` the other.
 """
 

@@ -110,17 +110,12 @@ class Networks:
             return 0, 0
         return self._country[4].size(value), self._country[6].size(value)
 
-    def bad_rows(self) -> int:
-        """How many rows of the tables that were read are none."""
-        return sum(table.bad for tables in self._by_mark.values() for table in tables)
-
 
 class Table:
     """One file: ranges of one address family in order, each with a value. Where ranges overlap, the one that begins
     last answers."""
 
     def __init__(self, directory: Path | None, what: str, version: int, value: Value, named: bool = False) -> None:
-        self.bad = 0
         self._directory, self._file = directory, f"{what}-ipv{version}.csv"
         self._version, self._read_value, self._named = version, value, named
         self._dtype = np.dtype("S4" if version == 4 else "S16")  # compares as bytes, as subject keys do
@@ -210,7 +205,7 @@ class Table:
         if bool((starts[1:] < starts[:-1]).any()):
             order = np.argsort(starts, kind="stable")
             starts, ends, values = starts[order], ends[order], values[order]
-        self._starts, self._ends, self._values, self._names, self.bad = starts, ends, values, rows.names, rows.bad
+        self._starts, self._ends, self._values, self._names = starts, ends, values, rows.names
         if rows.bad:
             log.warning("%s: %d rows are none and were left out", path, rows.bad)
 

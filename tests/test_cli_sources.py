@@ -165,7 +165,17 @@ def test_trapped_mail_that_the_mail_server_keeps(dnsbl: Dnsbl, tmp_path: Path, w
     assert "secret-trap" not in told
     assert "shop-of-spam.com" in told
     again = dnsbl("import", "kept", "--source", "old-traps", "--format", "mail", "--json").json
-    assert again["mails"] == 1
+    assert (again["mails"], again["taken"]) == (1, 0), "the same mail again is no more"
+    assert again["repeated"] == done["taken"]
+
+
+def test_old_mail_is_as_old_as_it_is(dnsbl: Dnsbl, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "old").write_bytes(MAIL.replace(b"2026", b"2002"))
+    assert dnsbl("import", "old", "--source", "old-traps", "--format", "mail", "--json").json["taken"] > 0
+    assert not listed(dnsbl, "46.151.182.230")
+    (tmp_path / "when").write_bytes(MAIL.replace(b"; Sat, 21 Nov 2026 10:00:00 +0000", b""))
+    told = dnsbl("import", "when", "--source", "old-traps", "--format", "mail", "--json").json
+    assert (told["taken"], told["rejected"]) == (0, 1)
 
 
 def test_a_directory_is_no_list(dnsbl: Dnsbl, tmp_path: Path) -> None:  # noqa: F811

@@ -10,24 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "dnsbl"
 
+# Each may import those before it.
+GROUND = [
+    "errors", "clock", "subjects", "model", "config", "special", "hashing", "protected", "geo", "files", "keyed",
+    "sdnotify", "native",
+]  # fmt: skip
 # From the ground up. A module imports from its own layer's package and from the layers before; those of one line do
 # not know one another.
 LAYERS: list[set[str]] = [
-    {
-        "errors",
-        "clock",
-        "subjects",
-        "model",
-        "config",
-        "special",
-        "hashing",
-        "protected",
-        "geo",
-        "keyed",
-        "sdnotify",
-        "files",
-        "native",
-    },
+    set(GROUND),
     {"store"},
     {"intake", "reputation"},
     {"zones"},
@@ -40,21 +31,6 @@ LAYERS: list[set[str]] = [
     {"cli"},
     {"__main__"},
 ]
-GROUND = [
-    "errors",
-    "clock",
-    "subjects",
-    "model",
-    "config",
-    "special",
-    "hashing",
-    "protected",
-    "geo",
-    "files",
-    "keyed",
-    "sdnotify",
-    "native",
-]  # each may import those before it
 DNS_KNOWS = {"zones.view", "zones.served", "zones.snapshot"}  # and the ground floor
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

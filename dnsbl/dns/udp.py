@@ -16,6 +16,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
+from ..errors import raised_at
 from .counters import Counters
 from .message import Transport
 
@@ -38,14 +39,11 @@ class Faults:
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
-        self.seen: set[tuple[type[Exception], str, int]] = set()
+        self.seen: set[tuple[type[BaseException], str, int]] = set()
 
     def note(self, error: Exception) -> None:
         self.counters.failed += 1
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        kind = (type(error), trace.tb_frame.f_code.co_filename if trace else "", trace.tb_lineno if trace else 0)
+        kind = raised_at(error)
         if kind not in self.seen:
             self.seen.add(kind)
             log.error("a query could not be answered; more failures of this kind are only counted", exc_info=error)

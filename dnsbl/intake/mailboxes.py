@@ -20,7 +20,7 @@ from .evidence import Token, mail_evidence
 from .gate import Gate
 from .mail import BoxedMail, Hop, facts, last_hop, mailbox
 from .reports import Intake
-from .trapped import CONTENT, TrapClaim, content_source, first_claims, keep, later_claims
+from .trapped import TrapClaim, Voices, first_claims, keep, later_claims, voices
 
 __all__ = ["take_mailbox"]
 
@@ -39,12 +39,12 @@ def take_mailbox(
     """What the mails claim, into the source and its `-content`. Raises IntakeError where there are none."""
     intake = Intake()
     count = 0
-    pair: tuple[Source, Source] | None = None
+    sources: Voices | None = None
     for mails in several(mailbox(path)):
-        pair = pair or (source(""), content_source(store, source(CONTENT)))
+        sources = sources or voices(store, source)
         with store.transaction():
             for number, mail in enumerate(mails, count + 1):
-                take(store, gate, pair, mail, token, trap, intake, number)
+                take(store, gate, sources, mail, token, trap, intake, number)
         count += len(mails)
         progress("reading mails", len(mails))
     if not count:
@@ -61,14 +61,19 @@ def several(mails: Iterator[BoxedMail]) -> Iterator[list[BoxedMail]]:
 def take(
     store: Store,
     gate: Gate,
-    pair: tuple[Source, Source],
+    sources: Voices,
     mail: BoxedMail,
     token: Token,
     trap: TrapConfig,
     intake: Intake,
     number: int,
 ) -> None:
-    """One mail; what it is refused for is a reject with its number."""
+    """One mail; what it is refused for is a reject with its number. Its time is its own: old mail weighs little, and
+    the same mail again is repeated."""
+    if mail.at is None:
+        intake.reject(number, "nobody knows when it came: no Received line has a time")
+        return
+    at = min(mail.at, clock.now())
     try:
         found = facts(mail.data, mail.recipients, mail.mail_from)
     except IntakeError as error:
@@ -82,8 +87,8 @@ def take(
     verdict = believed(mail.data, trap.authserv_ids) or UNKNOWN
     claims: list[TrapClaim] = [*first_claims(hop, found), *later_claims(hop, found, verdict)]
     traps = [token(recipient) for recipient in mail.recipients] or [""]
-    subjects, taken = keep(store, gate, pair, claims, traps, hop, clock.now())
+    subjects, taken = keep(store, gate, sources, claims, traps, hop, at)
     intake.taken += taken.taken
     intake.repeated += taken.repeated
     evidence = mail_evidence(mail.data, hop, mail.mail_from, mail.recipients, found, token)
-    store.add_sample(pair[0].id, "mail", {**evidence, "authentication": verdict.as_json()}, subjects, clock.now())
+    store.add_sample(sources.own.id, "mail", {**evidence, "authentication": verdict.as_json()}, subjects, clock.now())

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from .. import clock
@@ -29,9 +30,9 @@ from .evidence import Token, mail_evidence
 from .gate import Gate
 from .mail import Hop, MailFacts, facts, last_hop
 from .smtp import Envelope, Receiver
-from .trapped import CONTENT, TrapClaim, content_source, first_claims, keep, later_claims, waits
+from .trapped import TrapClaim, Voices, first_claims, keep, later_claims, voices, waits
 
-__all__ = ["CLASSES", "FEEDBACK", "Traps", "trap_sources"]
+__all__ = ["CLASSES", "FEEDBACK", "Traps", "trap_voices"]
 
 log = logging.getLogger("dnsbl.trap")
 
@@ -65,16 +66,14 @@ class Trapped:
     verdict: Verdict | None = None
 
 
-def trap_sources(store: Store, config: TrapConfig) -> dict[str, Source]:
-    """The sources of traps and of complaints by mail, as the configuration says now, by name."""
-    made = {}
-    for class_ in CLASSES:
+def trap_voices(store: Store, config: TrapConfig) -> dict[str, Voices]:
+    """The sources of each class of traps, as the configuration says now."""
+
+    def make(class_: str, suffix: str) -> Source:
         trust = getattr(config.trust, class_)
-        for name in (f"trap-{class_}", f"trap-{class_}{CONTENT}"):
-            source = store.source(name, "trap", trust=trust, family=FAMILY)
-            made[name] = content_source(store, source) if name.endswith(CONTENT) else source
-    made[FEEDBACK] = store.source(FEEDBACK, "complaint", trust=config.trust.feedback)
-    return made
+        return store.source(f"trap-{class_}{suffix}", "trap", trust=trust, family=FAMILY)
+
+    return {class_: voices(store, partial(make, class_)) for class_ in CLASSES}
 
 
 class Traps:
@@ -98,10 +97,14 @@ class Traps:
         self.complaining = 0
         self.task: asyncio.Task[None] | None = None
         self.counts: Counter[str] = Counter()
+        self.said = ""  # why mail was deferred last; empty: it is taken
 
     async def start(self) -> None:
         """Raises StartError, StoreError."""
-        self.sources = await asyncio.to_thread(trap_sources, self.store, self.config)
+        self.token("")  # a key that cannot be read is said now, and not by each mail that is deferred
+        self.voices = await asyncio.to_thread(trap_voices, self.store, self.config)
+        trust = self.config.trust.feedback
+        self.feedback = await asyncio.to_thread(self.store.source, FEEDBACK, "complaint", trust=trust)
         self.authenticator.start()
         self.task = asyncio.get_running_loop().create_task(self.run())
         await self.receiver.start()
@@ -121,7 +124,7 @@ class Traps:
         verdicts = {name: getattr(self.authenticator, name) for name in ("evaluated", "timeouts", "overflow")}
         return {
             **self.receiver.counters.snapshot(),
-            **{name.replace(" ", "_"): count for name, count in self.counts.items()},
+            **{name.replace(", ", "_").replace(" ", "_"): count for name, count in self.counts.items()},
             **{f"verdicts_{name}": count for name, count in verdicts.items()},
         }
 
@@ -129,8 +132,17 @@ class Traps:
         """Returns when what the mail claims is on disk. Raises StoreError, or IntakeError where it is no mail."""
         complaints = await self.complaints(envelope) if is_complaint(envelope) else ()
         trapped = await self.put(Incoming(envelope, complaints))
-        if waits(trapped.found) or trapped.found.from_domain or envelope.mail_from:
-            self.judge_later(trapped)
+        if trapped.found.auto or trapped.hop is None or not is_trap(envelope):
+            return
+        if len(self.verdicts) < MAX_VERDICTS:
+            task = asyncio.get_running_loop().create_task(self.judge(trapped))
+            self.verdicts.add(task)
+            task.add_done_callback(self.verdicts.discard)
+            return
+        self.counts["without a verdict"] += 1
+        if waits(trapped.found):
+            trapped.verdict = UNKNOWN
+            await self.put(trapped)
 
     async def complaints(self, envelope: Envelope) -> Sequence[Complaint]:
         """Read beside the mail for traps. What is no complaint is taken all the same: it would only be sent again.
@@ -156,20 +168,6 @@ class Traps:
         return await future
 
     # verdicts, beside
-
-    def judge_later(self, trapped: Trapped) -> None:
-        if (
-            trapped.found.auto
-            or trapped.hop is None
-            or not any(r.class_ in CLASSES for r in trapped.envelope.recipients)
-        ):
-            return
-        if len(self.verdicts) >= MAX_VERDICTS:
-            self.counts["without a verdict"] += 1
-            return
-        task = asyncio.get_running_loop().create_task(self.judge(trapped))
-        self.verdicts.add(task)
-        task.add_done_callback(self.verdicts.discard)
 
     async def judge(self, trapped: Trapped) -> None:
         envelope, hop = trapped.envelope, trapped.hop
@@ -217,12 +215,21 @@ class Traps:
                         self.keep(each, gate, now)
         except StoreError as error:
             self.counts["deferred"] += len(items)
+            if str(error) != self.said:  # said once, not for every mail
+                log.error("mail to traps is deferred: %s", error)
+            self.said = str(error)
             return [error] * len(items)
         except Exception as error:
             if len(items) == 1:
                 log.exception("a mail was deferred by a fault of ours")
                 return [error]
             return [self.commit([item])[0] for item in items]  # one of them is at fault: not the others' ruin
+        if self.said:
+            log.warning("mail to traps is taken again")
+        self.said = ""
+        for each in read:
+            if isinstance(each, Trapped) and each.verdict is None:
+                self.counts["taken" if each.hop else "taken, of unknown origin"] += 1
         return read
 
     def read(self, item: Incoming | Trapped) -> Trapped | Exception:
@@ -249,9 +256,6 @@ class Traps:
             )
         except IntakeError as error:
             why = str(error)
-        self.counts["taken"] += 1
-        if hop is None:
-            self.counts["of unknown origin"] += 1
         trapped = Trapped(envelope, hop, found, first_claims(hop, found), complaints=complaints)
         sent_to = [recipient.address for recipient in envelope.recipients]
         trapped.evidence = mail_evidence(envelope.data, hop, envelope.mail_from, sent_to, found, self.token)
@@ -270,20 +274,24 @@ class Traps:
             if class_ in by_class:
                 self.keep_class(trapped, class_, sorted(set(by_class[class_])), gate, now)
         if trapped.complaints:
-            keep_complaints(self.store, gate, self.sources[FEEDBACK], trapped.complaints, now)
+            keep_complaints(self.store, gate, self.feedback, trapped.complaints, now)
             trapped.complaints = ()
 
     def keep_class(self, trapped: Trapped, class_: str, addresses: list[str], gate: Gate, now: int) -> None:
-        pair = self.sources[f"trap-{class_}"], self.sources[f"trap-{class_}{CONTENT}"]
+        sources = self.voices[class_]
         traps = [self.token(address) for address in addresses]
         at = trapped.envelope.at
-        subjects, _ = keep(self.store, gate, pair, trapped.claims, traps, trapped.hop, at)
+        subjects, _ = keep(self.store, gate, sources, trapped.claims, traps, trapped.hop, at)
         if trapped.verdict is not None and trapped.samples:  # a verdict is added to what is there
             for number in trapped.samples:
                 self.store.set_sample(number, trapped.evidence)
-        elif number := self.store.add_sample(pair[0].id, "mail", trapped.evidence, subjects, now):
+        elif number := self.store.add_sample(sources.own.id, "mail", trapped.evidence, subjects, now):
             trapped.samples.append(number)
 
 
 def is_complaint(envelope: Envelope) -> bool:
     return any(recipient.class_ == FEEDBACK for recipient in envelope.recipients)
+
+
+def is_trap(envelope: Envelope) -> bool:
+    return any(recipient.class_ in CLASSES for recipient in envelope.recipients)

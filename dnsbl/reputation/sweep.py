@@ -64,6 +64,8 @@ def sweep(
     while store.touched(1):
         with store.transaction():  # nothing is claimed between what is read and what is decided
             subjects = store.touched(AT_ONCE)
+            if not subjects:  # another process was first
+                break
             changed += settle(store, zones, exemptions.get(now), guard, subjects, now)
         progress(len(subjects))
     return changed

@@ -1,7 +1,9 @@
 """How much a key may still send: reports a UTC day, kept in the store, and a burst, kept in memory.
 
-Every line counts, taken or refused: a refused one costs as much work. What fits is taken; the rest is refused with 429
-and the moment from which more fits. One process serves the web, so what the store says plus what is under way is all.
+Every line counts, taken or refused: a refused one costs as much work. What fits of a post of reports is taken; the
+rest, and a complaint that does not fit as a whole, is refused with 429 and the moment from which more fits. One process
+serves the web. Reports of one key are counted one after another, and so are complaints; of each other the two know what
+is in the store: sent at the same moment, they may come to more by one post.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ BURST_SECONDS = 60  # in which a key's whole burst comes back
 
 
 class Quotas:
-    """Asked with the lines that want in; `spend` what was let in. From one thread; `check` from any."""
+    """Asked with the lines that want in; `spend` what was let in. From the threads of reports and of
+    complaints; `check` from any."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.monotonic = monotonic

@@ -51,25 +51,6 @@ def feed(url: str, **settings: Any) -> FeedDef:
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Start a web server with one handler; gives its URL."""
-    runners = []
-
-    async def start(handler: Handler) -> str:
-        app = web.Application()
-        app.router.add_route("GET", "/{tail:.*}", handler)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    yield start
-    for runner in runners:
-        await runner.cleanup()
-
-
-@pytest.fixture
 async def raw() -> AsyncIterator[Raw]:
     """Start a server that is handed each connection once the request's head is in; gives its URL."""
     servers = []

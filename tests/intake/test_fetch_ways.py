@@ -10,7 +10,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,25 +51,6 @@ def feed(url: str, format: str = "plain", **settings: Any) -> FeedDef:
         **declared,
     )
     return made.model_copy(update=settings)
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Start a web server with one handler; gives its URL."""
-    runners = []
-
-    async def start(handler: Handler) -> str:
-        app = web.Application()
-        app.router.add_route("GET", "/{tail:.*}", handler)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    yield start
-    for runner in runners:
-        await runner.cleanup()
 
 
 async def refusal(made: FeedDef, known: Validators = NOTHING) -> str:

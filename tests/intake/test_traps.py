@@ -14,6 +14,7 @@ from trapping import SPAMMER, judged, mail, trapping, with_traps
 from dnsbl import config
 from dnsbl.app import App
 from dnsbl.errors import StoreError
+from dnsbl.hashing import email_hash, url_hash
 from dnsbl.intake.traps import Traps
 
 BELIEVED = "mx.trap.example"
@@ -102,9 +103,9 @@ async def test_a_received_line_that_the_sender_wrote_accuses_nobody(app: App) ->
 async def test_what_mail_leads_to_is_listed_once_several_networks_have_sent_it(app: App) -> None:
     async with trapping(app) as traps:
         for number in range(8):  # one network
-            await send(traps, mail(peer=f"46.151.182.{number}"))
+            await send(traps, mail(peer=f"46.151.{number}.9"))
         assert listed(app, "spammy-shop.com", "domain") == []
-        for network in ("46.151.1.1", "46.151.2.1", "46.151.3.1"):
+        for network in ("46.152.1.1", "46.153.2.1", "46.154.3.1"):
             await send(traps, mail(peer=network))
     assert listed(app, "spammy-shop.com", "domain") == ["127.0.1.2"]
 
@@ -160,6 +161,59 @@ async def test_spam_that_calls_itself_list_mail_and_proves_nothing_is_spam(app: 
     proof = f"Authentication-Results: {BELIEVED}; dkim=none; spf=fail smtp.mailfrom=evil-sender.com"
     async with trapping(app) as traps:
         await send(traps, mail("x", proof, *LIST))
+    assert listed(app, SPAMMER) == ["127.0.0.3"]
+
+
+async def test_a_trap_typed_into_a_form_lists_nobody(app: App) -> None:
+    """A shop's "please confirm" is signed and no list mail. Three distinct traps were not typed in by one prankster."""
+    proof = f"Authentication-Results: {BELIEVED}; dkim=pass header.d=shop.com header.s=s"
+    signature = "DKIM-Signature: v=1; a=rsa-sha256; d=shop.com; s=s; h=from; bh=x; b=y"
+    sent = mail("please confirm", proof, signature, sender="noreply@shop.com")
+    async with trapping(app) as traps:
+        for _ in range(3):
+            await send(traps, sent, "one@trap.example", sender="b@shop.com")
+        await send(traps, sent, "two@trap.example", sender="b@shop.com")
+        assert listed(app, SPAMMER) == []
+        assert evidence(app, SPAMMER) == {"trap-pristine-proven": {"spam-trap"}}
+        await send(traps, sent, "three@trap.example", sender="b@shop.com")
+    assert listed(app, SPAMMER) == ["127.0.0.3"]
+
+
+async def test_a_signature_that_proves_nothing_is_no_shelter(app: App) -> None:
+    proof = f"Authentication-Results: {BELIEVED}; dkim=fail header.d=paypal.com; spf=pass smtp.mailfrom=throwaway.com"
+    signature = "DKIM-Signature: v=1; d=paypal.com; s=s; h=from; bh=x; b=y"
+    async with trapping(app) as traps:
+        sent = mail("x", proof, signature, *LIST, sender="service@paypal.com")
+        await send(traps, sent, sender="x@throwaway.com")
+    assert listed(app, SPAMMER) == ["127.0.0.3"]
+    assert categories(app, "throwaway.com") == set(), "proven, and another's than whom the mail says it is from"
+
+
+async def test_no_charset_makes_a_mail_that_cannot_be_taken(app: App) -> None:
+    """UTF-7 gave half a surrogate pair, which no hash takes: the mail was deferred for ever."""
+    sent = mail("see http://evil-shop.com/x+2AA-y", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-7")
+    async with trapping(app) as traps:
+        assert await send(traps, sent) == {}
+    assert listed(app, SPAMMER) == ["127.0.0.3"]
+
+
+async def test_hashes_of_what_a_protected_owner_has_are_not_claimed(app: App) -> None:
+    app.allow("friend-shop.com", "a friend", None)
+    text = "http://www.google.com/x http://friend-shop.com/y service@paypal.com http://evil-shop.com/z me@evil-shop.com"
+    async with trapping(app) as traps:
+        await send(traps, mail(text))
+    free = url_hash("http://www.google.com/x"), url_hash("http://friend-shop.com/y"), email_hash("service@paypal.com")
+    assert [categories(app, key) for key in free] == [set()] * 3
+    theirs = url_hash("http://evil-shop.com/z"), email_hash("me@evil-shop.com")
+    assert [categories(app, key) for key in theirs] == [{"spam"}] * 2
+
+
+async def test_mail_that_leads_everywhere_leads_nowhere(app: App) -> None:
+    """Fifty invented domains a mail used up the day's listings, and hid the real ones."""
+    text = " ".join(f"http://made-up-{number}.com/" for number in range(120))
+    async with trapping(app) as traps:
+        await send(traps, mail(text))
+    assert categories(app, "made-up-1.com") == set()
     assert listed(app, SPAMMER) == ["127.0.0.3"]
 
 

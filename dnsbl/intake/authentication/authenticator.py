@@ -19,7 +19,8 @@ __all__ = ["Authenticator"]
 THREADS = 8  # mails at work: they mostly wait for the DNS
 MAX_WAITING = 1000  # mails that wait for a thread
 MAX_HELD = 64 * 2**20  # bytes of mails that wait or are at work
-LIMIT = 10.0  # seconds until a mail's verdict is given up
+LIMIT = 10.0  # seconds until a mail's verdict is given up, once it has a thread
+PATIENCE = 6  # times LIMIT that a mail waits for one: others' dead name servers are not to cost it its verdict
 
 
 class Authenticator:
@@ -56,8 +57,10 @@ class Authenticator:
         self.waiting += 1
         self.held += len(data)
         try:
+            async with asyncio.timeout(PATIENCE * self.limit):
+                await self.slots.acquire()
             async with asyncio.timeout(self.limit):
-                return await self.in_turn(data, peer, helo, mail_from)
+                return await self.at_work(data, peer, helo, mail_from)
         except TimeoutError:
             self.timeouts += 1
             return UNKNOWN
@@ -65,10 +68,9 @@ class Authenticator:
             self.waiting -= 1
             self.held -= len(data)
 
-    async def in_turn(self, data: bytes, peer: str, helo: str, mail_from: str) -> Verdict:
-        """A slot is free again when its thread is, not when nobody waits for it any more: so the pool has no queue of
-        its own, which would hold the mails that were given up."""
-        await self.slots.acquire()
+    async def at_work(self, data: bytes, peer: str, helo: str, mail_from: str) -> Verdict:
+        """With a slot, which is free again when its thread is, not when nobody waits for it any more: so the pool has
+        no queue of its own, which would hold the mails that were given up."""
         if self.pool is None or self.lookups is None:
             self.slots.release()
             return UNKNOWN

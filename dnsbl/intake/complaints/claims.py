@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from hashlib import sha1
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ...clock import DAY
 from ...errors import SubjectError, printable
+from ...hashing import email_hash
 from ...special import Ranges
 from ...subjects import ip4_key, ip6_key, is_ip, parse, text
 
@@ -77,7 +77,7 @@ def subject(written: str) -> str:
     if "://" in written:
         return host(written)
     if "@" in written:
-        return text(parse("email:" + sha1(written.lower().encode("utf-8", "replace")).hexdigest()))  # noqa: S324 the key of such listings
+        return text(email_hash(written))
     key = parse(written)
     if is_ip(key) and PRIVATE_RANGES.covers(key):
         raise SubjectError("a private address")

@@ -24,6 +24,7 @@ class MailFacts:
     from_domain: str = ""  # A-labels; "" unless there is exactly one From with one address
     auto: str = ""  # "bounce", "auto-reply" or ""
     bulk: bool = False  # calls itself list mail
+    signed: bool = False  # has a DKIM signature, good or bad
     urls: list[str] = field(default_factory=list)  # `scheme://host/path`, host in lower case and A-labels
     domains: list[str] = field(default_factory=list)  # registrable names that the links lead to
     addresses: list[str] = field(default_factory=list)  # where a link leads to an address instead of a name
@@ -59,6 +60,7 @@ def facts(data: bytes, recipients: Collection[str], mail_from: str | None = None
         from_domain=from_domain(fields.every("from")),
         auto=auto,
         bulk=is_bulk(fields),
+        signed=bool(fields.first("dkim-signature")),
         urls=list(links.urls),
         domains=[domain for domain in links.domains if domain not in own_domains],
         addresses=list(links.addresses),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -32,6 +33,7 @@ class BoxedMail(NamedTuple):
     data: bytes
     mail_from: str | None  # the envelope sender; "" is the null sender, None is not known
     recipients: list[str]  # in lower case; none where the mailbox does not say
+    at: int | None  # seconds since 1970 when it came, as the topmost Received line says; None where it does not
 
 
 def mailbox(path: Path) -> Iterator[BoxedMail]:
@@ -90,7 +92,15 @@ def boxed(data: bytes, from_sender: str | None) -> BoxedMail:
         fields, _ = read_head(data)
     except IntakeError:  # no mail: said where it is read
         fields = Fields()
-    return BoxedMail(data, sender(fields, from_sender), recipients(fields))
+    return BoxedMail(data, sender(fields, from_sender), recipients(fields), came(fields))
+
+
+def came(fields: Fields) -> int | None:
+    """When the receiving side's last machine took it (RFC 5321 section 4.4: the date stands after a semicolon)."""
+    try:
+        return max(0, int(parsedate_to_datetime(fields.first("received").rpartition(";")[2].strip()).timestamp()))
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
 
 
 def sender(fields: Fields, from_sender: str | None) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from ...errors import raised_at
+
 __all__ = ["REASONS", "Counters", "Faults"]
 
 log = logging.getLogger("dnsbl.trap")
@@ -61,10 +63,7 @@ class Faults:
 
     def note(self, error: BaseException) -> None:
         self.counters.failed += 1
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        kind = (type(error), trace.tb_frame.f_code.co_filename if trace else "", trace.tb_lineno if trace else 0)
+        kind = raised_at(error)
         if kind not in self.seen:
             self.seen.add(kind)
             log.error(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from dkim.canonicalization import Relaxed, Simple
 from hypothesis import given
@@ -21,6 +19,7 @@ def test_it_is_what_the_library_makes_of_it(body: bytes) -> None:
     assert simple(body) == Simple.canonicalize_body(body)
 
 
+@pytest.mark.timeout(60)  # a tenth of a second where it is linear
 @pytest.mark.parametrize(
     "body",
     [b" " * 2**21 + b"x", b"a " * 2**20, b"\r\n" * 2**20, b"\t\r\n" * 700_000, b"\r" * 2**21,
@@ -29,7 +28,5 @@ def test_it_is_what_the_library_makes_of_it(body: bytes) -> None:
 )  # fmt: skip
 def test_a_body_that_is_made_to_be_slow_is_not(body: bytes) -> None:
     """The library alone takes hours for the first, and holds the interpreter's lock meanwhile."""
-    began = time.process_time()
     relaxed(body + b"\r\n")
     simple(body + b"\r\n")
-    assert time.process_time() - began < 0.5

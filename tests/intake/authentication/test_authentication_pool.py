@@ -43,12 +43,12 @@ def test_a_system_without_resolver_is_said_at_the_start(monkeypatch: pytest.Monk
         Authenticator(TrapConfig()).start()
 
 
-def test_a_dead_resolver_takes_its_time_and_no_more(key: KeyPair) -> None:
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("per_lookup", "per_mail"), [(0.2, 600), (600, 0.5)])
+def test_a_dead_resolver_takes_its_time_and_no_more(key: KeyPair, per_lookup: float, per_mail: float) -> None:
     with dead_resolver() as address:
-        asked = lookups_through(address, per_lookup=0.2, per_mail=0.5)
-        began = time.monotonic()
+        asked = lookups_through(address, per_lookup=per_lookup, per_mail=per_mail)
         found = evaluate(signed(a_mail(), "example.com", key[0]), PEER, "h.example", "a@b.example", asked)
-        assert time.monotonic() - began < 1.5
     assert (found.spf, found.dkim[0][2], found.dmarc, found.aligned) == ("temperror", "temperror", "temperror", ())
 
 
@@ -145,10 +145,9 @@ async def test_closing_ends_what_waits() -> None:
         waiting = [asyncio.create_task(judge.judge(a_mail(), PEER, "h", f"a@d{i}.example")) for i in range(20)]
         while judge.waiting < 20:
             await asyncio.sleep(0)
-        began = time.monotonic()
-        await judge.close()
-        found = await asyncio.gather(*waiting)
-        assert time.monotonic() - began < 5
+        async with asyncio.timeout(50):  # well before any of the limits of 60 s
+            await judge.close()
+            found = await asyncio.gather(*waiting)
     assert {verdict.aligned for verdict in found} == {()}
 
 

@@ -126,6 +126,7 @@ def test_a_web_page_is_an_address_and_a_host():
     [("2001:DB8::1", "2001:db8::1"), ("198.51.100.0/24", "198.51.100.0/24"), ("Bad.Example", "bad.example"),
      ("http://bad.example/x", "bad.example"), ("http://[2001:db8::1]/", "2001:db8::1"),
      ("Sender@Bad.example", "email:2d3bd4467cbd4c408f0a8c065c84c6d6351bb52a"),
+     ("Sender+tag@Bad.example", "email:2d3bd4467cbd4c408f0a8c065c84c6d6351bb52a"),
      ("10.0.0.1", ""), ("localhost", ""), ("javascript://x", ""), ("http://", ""), ("http://[::1", ""), ("", ""),
      ("x" * 10_000, ""), ("http://" + "x" * 10_000, ""), ("\x00", ""), ({"ip": "192.0.2.1"}, ""), (7, ""), (None, "")],
 )  # fmt: skip

@@ -56,12 +56,12 @@ def test_one_mail_and_what_its_server_wrote_on_top(tmp_path: Path) -> None:
     )
     path.write_bytes(data)
     assert list(mailbox(path)) == [
-        BoxedMail(data, "bounce-7@sender.example", ["trap@trap.example", "box@trap.example"])
+        BoxedMail(data, "bounce-7@sender.example", ["trap@trap.example", "box@trap.example"], None)
     ]
     path.write_bytes(b"Return-Path: <>\n\n")
     assert next(mailbox(path)).mail_from == ""
     path.write_bytes(b"Subject: x\n\n")
-    assert next(mailbox(path))[1:] == (None, [])
+    assert next(mailbox(path))[1:] == (None, [], None)
 
 
 @pytest.mark.parametrize("first", [b"", b"From a@b.example Thu Aug 22 18:28:10 2002\n"])
