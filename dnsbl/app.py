@@ -29,7 +29,6 @@ from .hashing import parse_query
 from .importing import Importer
 from .intake import feeds as pulling
 from .intake import partners
-from .intake.complained import take_complaints
 from .intake.gate import REPORT_WIDEST, Gate
 from .keyed import Keyed
 from .model import Report
@@ -259,13 +258,6 @@ class App:
         self.need_published()
         return result
 
-    def complain(self, source: int, data: bytes, at: int, limits: KeyLimits = NO_LIMITS) -> dict[str, Any]:
-        """Complaints from a partner. Raises IntakeError where they are none; the caller settles."""
-        found = self.store.sources()[source]
-        gate = partners.partner_gate(self.exempt_reason(), at)
-        gate.permit = partners.permit_of(limits)
-        return take_complaints(self.store, gate, lambda: found, data, at).as_json()
-
     async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:
         """Pull one feed into the store. The caller settles."""
         contact = self.settings.config.web.public_url
@@ -274,8 +266,8 @@ class App:
         )
 
     def report(self, subject: str, category: str, source: str) -> Report:
-        """One report by an operator, settled. Raises IntakeError where it is refused."""
-        made = self.gate(category=category, widest=OPERATOR_WIDEST).report(subject)
+        """One report by an operator, settled. Raises SubjectError, IntakeError where it is refused."""
+        made = self.gate(category=category, widest=OPERATOR_WIDEST).report(text(parsed(subject)))
         if isinstance(made, str):
             raise IntakeError(f"{subject[:100]!r}: {made}")
         where = self.store.source(source, OPERATOR, trust=1.0, keep=True)

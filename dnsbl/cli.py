@@ -18,11 +18,13 @@ import click
 from . import __version__, clock, config, native, screens
 from .errors import ConfigError, DnsblError, IntakeError, Quarantined
 from .verbs import as_json, emit, need_category, opened, seconds, settings
+from .verbs_config import config_group
 from .verbs_sources import key, review, source
 
 __all__ = ["main"]
 
 ROLES = ("dns", "web", "jobs", "trap")
+GZIP = b"\x1f\x8b"  # RFC 1952 section 2.3.1
 AT_ONCE = 4  # feeds fetched at the same time by hand
 
 
@@ -86,6 +88,7 @@ def cli(context: click.Context, path: Path | None) -> None:
 cli.add_command(key)
 cli.add_command(source)
 cli.add_command(review)
+cli.add_command(config_group)
 
 
 # serving
@@ -172,6 +175,8 @@ def import_(
     folder = file.is_dir()
     if folder and format != "mail":
         raise click.UsageError(f"{file} is a directory: only --format mail takes one")
+    if format == "mail":
+        need_mailbox(file)
     with opened() as app, screens.progress() as progress, click.open_file(os.devnull if folder else file, "rb") as data:
         try:
             words = parse_map(pairs)
@@ -179,6 +184,16 @@ def import_(
         except Quarantined as error:
             raise Quarantined(f"{error}; nothing was changed, what {source} had before stays") from error
     emit(as_json, result, screens.show_import)
+
+
+def need_mailbox(file: Path) -> None:
+    """Mail is read where it lies, and unpacked. Raises IntakeError."""
+    if str(file) == "-":
+        raise IntakeError("mail needs a file or directory, not standard input")
+    if file.is_file():
+        with file.open("rb") as data:
+            if data.read(len(GZIP)) == GZIP:
+                raise IntakeError(f"{file}: mail is not read out of gzip; unpack it with gunzip first")
 
 
 # feeds
@@ -408,37 +423,6 @@ def store_rebuild(as_json: bool) -> None:
         counts,
         lambda _: click.echo(f"rebuilt: {counts['evidence']:,} evidence, {counts['listing']:,} listings"),
     )
-
-
-@cli.group("config")
-def config_group() -> None:
-    """The configuration."""
-
-
-def need_formats(found: config.Settings) -> None:
-    """Whether every feed's format is one that there is. Raises ConfigError."""
-    from .intake.formats import FORMATS
-
-    unknown = [feed for feed in found.feeds.values() if feed.format not in FORMATS]
-    if unknown:
-        known = ", ".join(FORMATS)
-        raise ConfigError([f"feed {feed.name}: no format {feed.format!r}; there are {known}" for feed in unknown])
-
-
-@config_group.command("check")
-@as_json
-def config_check(as_json: bool) -> None:
-    """Read everything and name every mistake."""
-    try:
-        found = settings()
-        need_formats(found)
-    except ConfigError as error:
-        if not as_json:
-            raise
-        emit(True, {"good": False, "mistakes": error.mistakes}, lambda _: None)
-        sys.exit(1)
-    value = {"good": True, "mistakes": [], "zones": list(found.zones), "feeds": list(found.feeds)}
-    emit(as_json, value, lambda _: click.echo(f"good: {len(found.zones)} zones, {len(found.feeds)} feeds"))
 
 
 @cli.command()

@@ -146,6 +146,8 @@ class Front:
             for mistake in error.mistakes:
                 log.error("not reloaded: %s", mistake)
             return
+        if changed := self.settings.config.changed(read.config):
+            log.warning("%s changed in dnsbl.toml: takes effect at a restart", ", ".join(changed))
         self.settings = read.model_copy(update={"config": self.settings.config})  # zones and feeds; the rest is open
         log.info("zones and feeds read again")
         self.reloaded.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["progress"]
 
 REJECTS_SHOWN = 5
+TIMES = ("last", "when", "first seen", "last seen", "last good", "last change", "last used", "created", "expires", "since",
+         "until", "revoked", "undone")  # columns of times, which are not broken however narrow the terminal is
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -26,7 +28,8 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(column, justify=side, overflow="fold", no_wrap=column in TIMES)
     return made
 
 

@@ -102,7 +102,8 @@ def source_show(name: str, as_json: bool) -> None:
 @source.command("set")
 @click.argument("name")
 @click.option("--trust", type=click.FloatRange(0, 1), default=None, help="How far it is believed, at most.")
-@click.option("--live/--simulate", "live", default=None, help="List what it claims, or only score and show it.")
+@click.option("--live", is_flag=True, help="List what it claims.")
+@click.option("--simulate", is_flag=True, help="Only score and show what it claims.")
 @click.option("--daily-listings", type=click.IntRange(0), default=None, help="Listings a day; more are held.")
 @click.option("--zone", "zones", multiple=True, help="It counts in this zone only. Repeat for more.")
 @click.option("--all-zones", is_flag=True, help="It counts in every zone.")
@@ -110,16 +111,19 @@ def source_show(name: str, as_json: bool) -> None:
 def source_set(
     name: str,
     trust: float | None,
-    live: bool | None,
+    live: bool,
+    simulate: bool,
     daily_listings: int | None,
     zones: tuple[str, ...],
     all_zones: bool,
     as_json: bool,
 ) -> None:
     """Change how far a source is believed, and how much it may list."""
+    if live and simulate:
+        raise click.UsageError("either --live or --simulate")
     where = zones if zones or all_zones else None
     with opened() as app:
-        value = app.desk.set_source(name, trust, None if live is None else not live, daily_listings, where)
+        value = app.desk.set_source(name, trust, simulate if live or simulate else None, daily_listings, where)
         app.settle_after()
     emit(as_json, value, lambda row: screens_sources.show_sources([row]))
 

@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     {"app", "queries"},
     {"back", "front", "screens", "verbs"},
     {"serving", "screens_sources"},
-    {"verbs_sources"},
+    {"verbs_config", "verbs_sources"},
     {"cli"},
     {"__main__"},
 ]

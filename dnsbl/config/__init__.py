@@ -7,7 +7,7 @@ hold.
 
 from .base import RESERVED, parse_listen
 from .feed import Columns, FeedDef
-from .load import Settings, load
+from .load import Settings, load, look
 from .server import Config, DnsConfig, GuardConfig, RetentionConfig, TrapConfig
 from .zone import CodeDef, ZoneDef, template
 
@@ -24,6 +24,7 @@ __all__ = [
     "TrapConfig",
     "ZoneDef",
     "load",
+    "look",
     "parse_listen",
     "template",
 ]

@@ -12,7 +12,6 @@ from ..clock import duration
 
 __all__ = ["RESERVED", "DnsTtl", "Listen", "Model", "Name", "Network", "Seconds", "Share", "parse_listen"]
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[int, BeforeValidator(duration), Field(ge=0, le=10 * 366 * 86_400)]
 DnsTtl = Annotated[int, BeforeValidator(duration), Field(ge=0, le=2**31 - 1)]  # RFC 2181 section 8
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -33,6 +32,18 @@ def host_name(text: str) -> str:
     return text.rstrip(".")
 
 
+def network(text: object) -> object:
+    """An address or network. Raises ValueError with one sentence."""
+    if isinstance(text, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return text
+    try:
+        return ipaddress.ip_network(text if isinstance(text, str) else "")
+    except ValueError:
+        said = f"{text!r:.100}; write 192.0.2.0/24 or 2001:db8::/32, with no bits set after the prefix"
+        raise ValueError(f"not a network: {said}") from None
+
+
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(network)]
 Name = Annotated[str, BeforeValidator(host_name)]
 
 

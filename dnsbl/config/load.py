@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from .feed import FeedDef
 from .server import Config, StoreConfig
 from .zone import ZoneDef
 
-__all__ = ["Settings", "load"]
+__all__ = ["Settings", "load", "look"]
 
 FileName = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -32,7 +33,7 @@ class Settings(Model):
 
 
 M = TypeVar("M", bound=Model)
-DIRECTORIES = ("zones_dir", "feeds_dir")  # looked into even where the rest of the configuration is wrong
+ALONE = ("zones_dir", "feeds_dir", "trap", "geo")  # looked into even where the rest of the configuration is wrong
 
 
 def find(explicit: Path | None) -> Path | None:
@@ -49,14 +50,20 @@ def find(explicit: Path | None) -> Path | None:
 
 def load(explicit: Path | None = None) -> Settings:
     """Read the configuration, its zones and its feeds. Raises ConfigError with every mistake in all of them."""
+    found, mistakes = look(explicit)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
+
+
+def look(explicit: Path | None = None) -> tuple[Settings, list[str]]:
+    """What could be read, and every mistake in it: for those who look for more."""
     mistakes: list[str] = []
     path = find(explicit)
     base = path.parent if path else Path()
     said = read_toml(path, mistakes) if path else {}
     config = validated(path, Config, said, mistakes) if path else Config()
-    config = config or Config.model_validate(
-        {key: d for key in DIRECTORIES if isinstance(d := (said or {}).get(key), str)}
-    )
+    config = config or without_mistakes(said or {})
     config = config.model_copy(
         update={
             "data_dir": base / config.data_dir,
@@ -69,9 +76,18 @@ def load(explicit: Path | None = None) -> Settings:
     zones = read_directory(base, config.zones_dir, "zones", ZoneDef, mistakes)
     feeds = read_directory(base, config.feeds_dir, "feeds", FeedDef, mistakes)
     mistakes += clashes(zones.values())
-    if mistakes:
-        raise ConfigError(mistakes)
-    return Settings.model_construct(config=config, path=path, zones=zones, feeds=feeds)  # each of them is checked
+    return Settings.model_construct(config=config, path=path, zones=zones, feeds=feeds), mistakes  # each is checked
+
+
+def without_mistakes(said: dict[str, Any]) -> Config:
+    """Of a file with mistakes, the parts that have none."""
+    kept = {}
+    for name in ALONE:
+        part = {name: said[name]} if name in said else {}
+        with suppress(ValidationError):
+            Config.model_validate(part)
+            kept |= part
+    return Config.model_validate(kept)
 
 
 def placed(store: StoreConfig, base: Path) -> StoreConfig:

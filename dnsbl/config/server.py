@@ -121,6 +121,15 @@ class TrapConfig(Model):
             raise ValueError("tls_cert and tls_key come together")
         return self
 
+    @model_validator(mode="after")
+    def distinct(self) -> TrapConfig:
+        if self.lmtp and parse_listen(self.lmtp) == parse_listen(self.listen) and parse_listen(self.lmtp)[1]:
+            raise ValueError(f"listen and lmtp are both {self.listen}")
+        named = [(each.domain or each.address).lower() for each in self.addresses]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"addresses: declared twice: {', '.join(twice)}")
+        return self
+
 
 class GuardConfig(Model):
     """How much one partner or trap class may list before a person looks at it: beyond, everything of it is held."""
@@ -163,3 +172,7 @@ class Config(Model):
     guard: GuardConfig = GuardConfig()
     geo: GeoConfig = GeoConfig()
     retention: RetentionConfig = RetentionConfig()
+
+    def changed(self, other: Config) -> list[str]:
+        """The settings and sections in which another one differs, by name."""
+        return [name for name in type(self).model_fields if getattr(self, name) != getattr(other, name)]

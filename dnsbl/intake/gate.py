@@ -19,6 +19,7 @@ MAX_REPORTER = 64
 MAX_REPORTER_TEXT = 256  # characters looked at: a mail address has at most 254 (RFC 5321, erratum 1690)
 REMEMBERED = 500_000  # texts whose subject is remembered within one file
 MAX_REMEMBERED = 300  # characters; a longer text is no subject (subjects.MAX_TEXT) and is not kept
+HASHED = "write it as email:SHA1 or url:SHA1 (see the README)"  # whose clear text is nobody's to keep
 MAX_ATTEMPTS = 200  # different refused subjects noted of one post: who tries a thousand is known by two hundred
 
 MARK4, HOST4 = b"4", b"\x20"  # around the four bytes of an IPv4 host's key (subjects.parse)
@@ -104,7 +105,7 @@ class Gate:
             try:
                 subject = parse(text)
             except SubjectError as error:
-                return self.remember(text, str(error))
+                return self.remember(text, HASHED if "@" in text or "://" in text else str(error))
             why = refusal(subject, self.widest, self.exempt)
         if why is None:
             return self.remember(text, subject)

@@ -83,8 +83,10 @@ def check_name(store: Store, name: str) -> None:
     """Before the source is written: a refused key must not change how far somebody is believed. Raises IntakeError."""
     if name in RESERVED:
         raise IntakeError(f"{name!r} has a meaning of its own: choose another name")
-    if not name.strip():
+    if not name:
         raise IntakeError("a key has the name of its partner")
+    if not name.isprintable() or " " in name:
+        raise IntakeError(f"{name!r}: a name has no blanks and no control characters; choose another name")
     if any(key.name == name and key.revoked is None for key in store.all_keys()):
         raise IntakeError(f"a key named {name!r} exists: revoke it first, or choose another name")
     if other := next((s for s in store.sources().values() if s.name == name and s.kind != "partner"), None):

@@ -21,14 +21,14 @@ LOG_PAGES = 16_384  # 64 MB of log before pages go to the main file: a bulk chan
 CACHE_KIB = 128 * 1024  # pages kept in memory by the writer: a bulk import stays in it
 T = TypeVar("T")
 
-HINTS = {
-    "database or disk is full": "the disk is full: free some space; what was acknowledged is safe",
-    "database is locked": "another process holds the store: wait for it, or look for a stuck `dnsbl`",
-    "unable to open database file": "the file cannot be opened: check that the directory exists and may be written",
+HINTS = {  # without a colon: what follows the last one is shown to anyone (web/readiness.py)
+    "database or disk is full": "the disk is full, free some space; what was acknowledged is safe",
+    "database is locked": "another process holds the store, wait for it, or look for a stuck `dnsbl`",
+    "unable to open database file": "the file cannot be opened, check that the directory exists and may be written",
     "attempt to write a readonly database": "the file may not be written by this user",
-    "disk i/o error": "the disk reports an error, or is full: check it before anything else",
-    "file is not a database": "this is not a store: restore a backup, or move the file away",
-    "database disk image is malformed": "the store is damaged: run `dnsbl store check`, then restore a backup",
+    "disk i/o error": "the disk reports an error, or is full, check it before anything else",
+    "file is not a database": "this is not a store, restore a backup, or move the file away",
+    "database disk image is malformed": "the store is damaged, run `dnsbl store check`, then restore a backup",
 }
 
 

@@ -44,11 +44,6 @@ class Parts(Protocol):
         """What keeps a subject out, as of now: the question that the gate for partners' reports asks."""
         ...
 
-    def complain(self, source: int, data: bytes, at: int) -> dict[str, Any]:
-        """Take a complaint (ARF, X-ARF, DMARC) that a partner sent: `models.ComplaintAnswer`. Raises IntakeError where
-        it is none, StoreError."""
-        ...
-
     def check(self, subject: str) -> dict[str, Any]:
         """Everything about one subject. Raises SubjectError."""
         ...

@@ -83,7 +83,7 @@ Outcome = Intake | Exception
 
 
 class Committer:
-    """Works in one thread: what it reads of a key's day, only it changes."""
+    """Works in one thread: what it reads of a key's day, only it changes, and complaints one at a time."""
 
     def __init__(self, backend: Backend, quotas: Quotas) -> None:
         self.backend, self.quotas = backend, quotas
@@ -132,7 +132,7 @@ class Committer:
                     outcomes.append(rehearse(let))
                 else:
                     outcomes.append(self.write_one(post, let, now))
-                    moved |= self.move(post, now)
+                    moved |= self.move(post.key.source, post.network, now)
             for key in {post.key.id for post in posts if post.used}:
                 store.key_used(key, now)
         self.moved |= moved
@@ -153,15 +153,14 @@ class Committer:
             store.take_reports(post.key.source, [], idempotency=(post.memory.key, remembered(post, post.memory)))
         return intake
 
-    def move(self, post: Post, now: int) -> dict[int, int]:
+    def move(self, source: int, network: str, now: int) -> dict[int, int]:
         """Note the network that a partner posts from: partners of one network are one family. The source, once it was
-        looked at."""
-        source = post.key.source
-        if not post.network or now - self.moved.get(source, 0) < MOVE_EVERY:
+        looked at, for `moved` after the transaction that this is part of."""
+        if not network or now - self.moved.get(source, 0) < MOVE_EVERY:
             return {}
         store = self.backend.app.store
-        if store.sources()[source].network != post.network:
-            store.set_source(source, network=post.network)
+        if store.sources()[source].network != network:
+            store.set_source(source, network=network)
         return {source: now}
 
 

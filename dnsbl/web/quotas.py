@@ -9,6 +9,7 @@ is in the store: sent at the same moment, they may come to more by one post.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ class Quotas:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.monotonic = monotonic
+        self.lock = threading.Lock()  # around a change of `levels`
         self.levels: dict[int, tuple[float, float]] = {}  # by key: reports left of its burst, and when that was
 
     def check(self, store: Store, key: Key, dry: bool = False) -> None:
@@ -34,6 +36,15 @@ class Quotas:
         room, problem = self.room(store, key, 1, dry)
         if room < 1 and problem is not None:
             raise problem
+
+    def need(self, store: Store, key: Key, lines: int) -> None:
+        """Whether all of these fit together. Raises Problem: 429, or 413 where so many never would."""
+        most = min((most for most in (key.limits.burst, key.limits.daily) if most is not None), default=lines)
+        if lines > most:
+            raise Problem(413, f"{lines:,} claims at once, and this key may send {most:,}: nothing was taken")
+        _, problem = self.room(store, key, lines, False)
+        if problem is not None:
+            raise Problem(problem.status, f"nothing of this was taken: {problem.detail}", problem.headers)
 
     def room(self, store: Store, key: Key, lines: int, dry: bool, unwritten: int = 0) -> tuple[int, Problem | None]:
         """How many of these lines fit, and the refusal of the others; None: all fit. `unwritten`: lines of today that
@@ -48,7 +59,8 @@ class Quotas:
 
     def spend(self, key: Key, lines: int) -> None:
         if key.limits.burst is not None:
-            self.levels[key.id] = (max(0.0, self.level(key) - lines), self.monotonic())
+            with self.lock:
+                self.levels[key.id] = (max(0.0, self.level(key) - lines), self.monotonic())
 
     def today(self, store: Store, key: Key) -> int:
         """The lines of this UTC day, as the store has them."""

@@ -70,6 +70,10 @@ ROUTES = [
             (400, 401, 403, 408, 413, 415, 429, 503),
             bodies=dict.fromkeys(complaints.KINDS),
             scope="report",
+            notes={
+                413: "Too large, or it makes more claims than the key may ever send at once",
+                429: "The key has sent its reports of the minute or day: nothing of the complaint was taken",
+            },
         ),
     ),
     Route(

@@ -16,6 +16,7 @@ from .state import WEB
 __all__ = ["get_subject", "public"]
 
 SHOWN = ("address", "kind", "feedback_type")  # HELO, domains, selectors: a sender can make one for each recipient
+SECRETIVE = ("trap", "complaint")  # kinds of sources whose moments tell which mail it was
 SAID = ("operator", "removal", "never-list")  # origins of exemptions that are no source's name
 
 
@@ -38,8 +39,10 @@ def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
     for zone in found["zones"]:
         for line in zone["breakdown"]:
             line["source"] = kinds.get(line["source"], "source")
+            if line["source"] in SECRETIVE:
+                line["first_seen"], line["last_seen"] = day(line["first_seen"]), day(line["last_seen"])
     for sample in found["evidence"]:
-        sample["at"] = sample["at"][:10] + "T00:00:00Z"  # the day: the second tells which mail it was
+        sample["at"] = day(sample["at"])
         sample["source"] = kinds.get(sample["source"], "source")
         sample["facts"] = {name: value for name, value in sample["facts"].items() if name in SHOWN}
     for exemption in found["exemptions"]:
@@ -52,3 +55,8 @@ def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
                 exemption["reason"] = kind
             exemption["origin"] = kind
     return found
+
+
+def day(time: str) -> str:
+    """The day of an RFC 3339 time: the second would tell which mail it was."""
+    return time[:10] + "T00:00:00Z"

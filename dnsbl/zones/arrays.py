@@ -51,7 +51,10 @@ def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise SnapshotError(f"{path}: cannot be written ({error.strerror}); the last good snapshot stays") from error
+        where = path.parent  # the file's name has the new serial: said again it would be another trouble
+        raise SnapshotError(
+            f"{where}: a snapshot cannot be written ({error.strerror}); the last good snapshot stays"
+        ) from error
     return offset
 
 
