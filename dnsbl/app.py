@@ -104,8 +104,19 @@ class App:
 
     @cached_property
     def keyed(self) -> Keyed:
-        """Made when first needed: a verb that only looks makes no key."""
-        return Keyed(self.data_dir)
+        """Made when first needed: a verb that only looks makes no key. A key that was lost is not replaced unsaid."""
+        keyed = Keyed(self.data_dir)
+        before, now = self.store.meta("key"), keyed.fingerprint()
+        if before is None:
+            self.store.set_meta("key", now)
+        elif before != now:
+            log.error(
+                "data_dir/secret is not the key that was used before (fingerprint %s, now %s): traps and reporters of "
+                "before and after count as different; restore the file from a backup",
+                before,
+                now,
+            )
+        return keyed
 
     @cached_property
     def networks(self) -> Networks:
@@ -216,7 +227,7 @@ class App:
 
         def reason(subject: bytes) -> str | None:
             if not exempt.covers(subject):
-                return refused(subject) if subject[:1] == b"d" else None
+                return refused(subject) if subject[:1] in (b"d", b"e") else None
             if why := refused(subject):
                 return why
             found = [e for e in exempt.why(subject) if e.origin != "removal" and not e.zone]

@@ -214,6 +214,8 @@ class Back:
             for mistake in error.mistakes:
                 log.error("not reloaded: %s", mistake)
             return
+        if not self.child and (changed := self.app.settings.config.changed(settings.config)):  # else the front says it
+            log.warning("changed in dnsbl.toml, takes effect at a restart: %s", ", ".join(changed))
         try:
             await asyncio.to_thread(self.app.replace, settings)
         except DnsblError as error:  # the store's: the rest is done when it can be

@@ -10,7 +10,8 @@ from typing import Any
 from . import clock
 from .config import ZoneDef
 from .errors import IntakeError
-from .reputation.guard import APPROVED, HELD, REJECTED, Guard, touch_family
+from .reputation.guard import APPROVED, HELD, REJECTED, Guard
+from .reputation.holding import relatives, touch_family
 from .reputation.simulation import claimed, simulate
 from .reputation.sweep import PLAIN_GUARD, ExemptionCache
 from .reputation.trust import DAYS, judge
@@ -22,6 +23,12 @@ __all__ = ["Desk"]
 OPERATOR = "operator"
 MAX_SHOWN = 100  # overturned claims, attempts and samples shown at once
 SAMPLES = 20
+VOICES = ("-content", "-proven")  # what the names of a source of mail's other voices end in
+CONFIGURED = {  # whose trust is set at every start, and where from
+    "feed": "its trust stands in its TOML file",
+    "trap": "its trust is trap.trust in dnsbl.toml",
+    "complaint": "its trust is trap.trust in dnsbl.toml",
+}
 
 
 class Desk:
@@ -90,13 +97,14 @@ class Desk:
         daily: int | None = None,
         zones: tuple[str, ...] | None = None,
     ) -> dict[str, Any]:
-        """Change what is given. A granted trust is the trust, until mistakes lower it."""
+        """Change what is given. A granted trust is the trust, until mistakes lower it. "note" says where one that is
+        let live is not believed enough to list anything alone. Raises IntakeError."""
         source = self.source(name)
         unknown = [zone for zone in zones or () if zone not in self.zones()]
         if unknown:
             raise IntakeError(f"no zone {', '.join(unknown)}; there are {', '.join(self.zones())}")
-        if source.kind == "feed" and trust is not None:
-            raise IntakeError(f"{name} is a feed: its trust stands in its TOML file")
+        if source.kind in CONFIGURED and trust is not None:
+            raise IntakeError(f"{name} is a {source.kind}: {CONFIGURED[source.kind]}")
         changes: dict[str, Any] = {
             **({"trust": trust, "granted": trust} if trust is not None else {}),
             **({"simulated": simulated} if simulated is not None else {}),
@@ -110,7 +118,14 @@ class Desk:
             self.store.set_source(source.id, **changes)
             self.store.audit(now, OPERATOR, "source set", name, " ".join(f"{k}={v}" for k, v in changes.items()))
             self.judge(now)
-        return self.source_row(self.source(name), now)
+        source = self.source(name)
+        note = {"note": "lists nothing alone"} if simulated is False and not self.lists_alone(source) else {}
+        return {**self.source_row(source, now), **note}
+
+    def lists_alone(self, source: Source) -> bool:
+        """Whether any zone that it counts in believes a source enough to list what nobody else says."""
+        zones = [zone for name, zone in self.zones().items() if not source.zones or name in source.zones]
+        return any(100 * source.trust >= zone.policy.list_at for zone in zones)
 
     def judge(self, now: int) -> None:
         """Bring partners' trust up to date with their mistakes."""
@@ -120,20 +135,49 @@ class Desk:
     # purges
 
     def purge(self, name: str, reason: str, since: int | None, until: int | None) -> dict[str, Any]:
-        """Take away what a source claimed (RFC 6471 section 3.9). It is simulated from then on, until released."""
+        """Take away what a source claimed, and its other voices (RFC 6471 section 3.9). They are simulated from then
+        on, until released. "also" has what was taken with the first. Raises IntakeError where nothing can be taken."""
         source, now = self.source(name), clock.now()
         with self.store.transaction():
-            done = self.store.purge(source.id, reason, now, since, until)
-            self.store.set_source(source.id, simulated=True)
-            self.store.audit(now, OPERATOR, "source purge", name, reason)
-        return self.purge_row(done)
+            taken = [self.store.purge(voice.id, reason, now, since, until) for voice in self.voices(source)]
+            done = [purge for purge in taken if purge.id]
+            if not done:
+                raise IntakeError(f"{name} claimed nothing then: nothing to take away")
+            for purge in done:
+                self.store.set_source(purge.source, simulated=True)
+                self.store.audit(now, OPERATOR, "source purge", self.name_of(purge.source), reason)
+        return self.purges_row(done)
 
     def undo_purge(self, number: int) -> dict[str, Any]:
+        """Put back what a purge took, and what was taken with it. Raises StoreError where it is not there any more."""
         now = clock.now()
         with self.store.transaction():
-            done = self.store.undo_purge(number, now)
-            self.store.audit(now, OPERATOR, "source undo", self.name_of(done.source), f"purge {number}")
-        return self.purge_row(done)
+            done = [self.store.undo_purge(each, now) for each in [number, *self.taken_with(number)]]
+            for purge in done:
+                self.store.audit(now, OPERATOR, "source undo", self.name_of(purge.source), f"purge {purge.id}")
+        return self.purges_row(done)
+
+    def voices(self, source: Source) -> list[Source]:
+        """A source and its other voices: mail is believed by several names. A partner's name makes it no voice."""
+        names = {source.name + voice for voice in VOICES} if source.kind != "partner" else set()
+        return [source, *(s for s in self.store.sources().values() if s.name in names and s.kind == source.kind)]
+
+    def taken_with(self, number: int) -> list[int]:
+        """The other purges of the same deed that stand."""
+        purges = {purge.id: purge for purge in self.store.purges() if purge.undone is None}
+        this = purges.pop(number, None)
+        return [other.id for other in purges.values() if this is not None and self.same_deed(this, other)]
+
+    def same_deed(self, one: Purge, other: Purge) -> bool:
+        first, second = (self.store.sources()[purge.source] for purge in (one, other))
+        related = first.kind == second.kind != "partner" and root_of(first.name) == root_of(second.name)
+        deeds = {(purge.at, purge.reason, purge.since, purge.until) for purge in (one, other)}
+        return related and len(deeds) == 1
+
+    def purges_row(self, purges: list[Purge]) -> dict[str, Any]:
+        """What was taken or put back at once: the first, and under "also" the others."""
+        first, *others = map(self.purge_row, purges)
+        return {**first, "also": others} if others else first
 
     def purge_rows(self) -> list[dict[str, Any]]:
         return [self.purge_row(purge) for purge in self.store.purges()]
@@ -163,19 +207,27 @@ class Desk:
         }
 
     def decide(self, number: int, approve: bool, note: str, until: int | None = None) -> dict[str, Any]:
-        """Approve or reject what is held, and decide anew what its source claims."""
+        """Approve or reject what is held, with what its family has waiting in the same place, and decide anew what they
+        claim. Raises IntakeError where nothing of that number is held."""
         now = clock.now()
         state = APPROVED if approve else REJECTED
         with self.store.transaction():
             hold = next((hold for hold in self.store.holds() if hold.id == number), None)
             if hold is None:
                 raise IntakeError(f"nothing with number {number} is held; `dnsbl review list --all` shows all")
-            decided = replace(hold, state=state, decided=now, until=until if approve else None, note=note)
-            self.store.put_hold(decided)
+            for each in [*self.held_with(hold), hold]:
+                decided = replace(each, state=state, decided=now, until=until if approve else None, note=note)
+                self.store.put_hold(decided)
+                self.store.audit(now, OPERATOR, f"hold {state}", f"{self.name_of(each.source)} {each.place}", note)
             touch_family(self.store, {hold.source})
-            self.store.audit(now, OPERATOR, f"hold {state}", f"{self.name_of(hold.source)} {hold.place}", note)
             self.judge(now)
         return self.hold_row(decided, 0)
+
+    def held_with(self, hold: Hold) -> list[Hold]:
+        """What the family's other sources have waiting in the same place."""
+        family = relatives(self.store, {hold.source})
+        there = [each for each in self.store.holds() if (each.zone, each.place) == (hold.zone, hold.place)]
+        return [each for each in there if each.id != hold.id and each.state == HELD and each.source in family]
 
     def hold_rows(self, holds: list[Hold]) -> list[dict[str, Any]]:
         found = claimed(self.store, self.guard, holds)
@@ -237,6 +289,13 @@ class Desk:
 
     def name_of(self, source: int) -> str:
         return self.store.sources()[source].name
+
+
+def root_of(name: str) -> str:
+    """A source's name without what its other voices end in."""
+    for voice in VOICES:
+        name = name.removesuffix(voice)
+    return name
 
 
 def wrong(row: Overturned) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class Front:
                 log.error("not reloaded: %s", mistake)
             return
         if changed := self.settings.config.changed(read.config):
-            log.warning("%s changed in dnsbl.toml: takes effect at a restart", ", ".join(changed))
+            log.warning("changed in dnsbl.toml, takes effect at a restart: %s", ", ".join(changed))
         self.settings = read.model_copy(update={"config": self.settings.config})  # zones and feeds; the rest is open
         log.info("zones and feeds read again")
         self.reloaded.set()

@@ -20,6 +20,7 @@ from .files import sync_directory
 __all__ = ["Keyed"]
 
 SIZE = 32  # bytes of the key
+FINGERPRINT = 8  # hex digits
 TOKEN = 10  # bytes of a token: 80 bits, so that two addresses do not meet
 
 
@@ -28,6 +29,11 @@ class Keyed:
 
     def __init__(self, data_dir: Path) -> None:
         self.key = kept(data_dir / "secret")
+
+    def fingerprint(self) -> str:
+        """8 hex digits that tell this key from another and say nothing of it: kept where tokens are, they show that a
+        lost key was replaced."""
+        return hashlib.sha256(self.key).hexdigest()[:FINGERPRINT]
 
     def token(self, text: str) -> str:
         """16 characters of base 32."""

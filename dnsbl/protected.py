@@ -1,4 +1,5 @@
-"""Who is never listed before any warning list has been fetched: `protected.txt`, which comes with the program."""
+"""Who is never listed before any warning list has been fetched: `protected.txt`, which comes with the program,
+and the usual hosts of the names in it."""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ __all__ = ["ORIGIN", "REASON", "Protected", "protected"]
 ORIGIN = "built-in"
 REASON = "listed, it would cut many people off"
 FILE = Path(__file__).with_name("protected.txt")
+HOSTS = ("www", "mail", "smtp", "login", "accounts")  # below a name that many need, they are needed as much
 
 
 class Protected(NamedTuple):
     networks: frozenset[bytes]  # with all in them
     names: frozenset[bytes]  # each alone
-    digest: str  # of the file
+    digest: str  # of the file and HOSTS
 
 
 @lru_cache(maxsize=1)
@@ -27,4 +29,6 @@ def protected() -> Protected:
     data = FILE.read_bytes()
     keys = [parse(line) for line in data.decode().splitlines() if line and not line.startswith("#")]
     networks = frozenset(key for key in keys if is_ip(key))
-    return Protected(networks, frozenset(keys) - networks, sha256(data).hexdigest())
+    names = frozenset(keys) - networks
+    hosts = frozenset(name + b"." + host.encode() for name in names for host in HOSTS)
+    return Protected(networks, names | hosts, sha256(data + " ".join(HOSTS).encode()).hexdigest())

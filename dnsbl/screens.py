@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["progress"]
 
 REJECTS_SHOWN = 5
-TIMES = ("last", "when", "first seen", "last seen", "last good", "last change", "last used", "created", "expires", "since",
-         "until", "revoked", "undone")  # columns of times, which are not broken however narrow the terminal is
+# Columns of times, which are not broken however narrow the terminal is.
+TIMES = {
+    "last", "when", "first seen", "last seen", "last good", "last change", "last used", "created", "expires", "since",
+    "until", "revoked", "undone",
+}  # fmt: skip
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -60,6 +63,11 @@ def progress() -> Iterator[Callable[..., None]]:
             bar.advance(tasks[what], count)
 
         yield more
+
+
+def day(time: str | None) -> str:
+    """Of a time: where a line has several of them, the seconds are for --json."""
+    return (time or "")[:10]
 
 
 def number(value: int | None) -> str:
@@ -116,7 +124,7 @@ def show_zone(zone: dict[str, Any]) -> None:
                 number(line["hits"]),
                 number(line["reporters"]),
                 f"{line['weight']:.3f}",
-                line["first_seen"],
+                day(line["first_seen"]),
                 last,
             )
         out(rows)
@@ -207,7 +215,7 @@ def show_feed_status(rows: list[dict[str, Any]]) -> None:
             coloured(row["state"]),
             number(row["entries"]),
             row["good_at"] or "never",
-            row["changed_at"] or "never",
+            day(row["changed_at"]) or "never",
             number(row["rejected"]),
             row["reason"],
         )
@@ -280,10 +288,10 @@ def show_keys(rows: list[dict[str, Any]]) -> None:
             row["name"],
             " ".join(row["scopes"]),
             f"{row['trust']:.2f}",
-            row["created"],
-            row["expires"] or "",
+            day(row["created"]),
+            day(row["expires"]),
             row["last_used"] or "never",
-            row["revoked"] or "",
+            day(row["revoked"]),
         )
     out(made)
 

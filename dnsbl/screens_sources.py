@@ -27,6 +27,9 @@ def show_sources(rows: list[dict[str, Any]]) -> None:
             " ".join(row["zones"]) or "all",
         )
     out(made)
+    for row in rows:
+        if row.get("note"):
+            click.echo(f"{row['name']} {row['note']}: its trust is below every zone's list_at")
 
 
 def show_source(row: dict[str, Any]) -> None:
@@ -63,14 +66,17 @@ def show_waiting(value: dict[str, Any]) -> None:
 
 
 def show_purged(row: dict[str, Any]) -> None:
-    click.echo(
-        f"taken away from {row['source']}: {row['reports']:,} reports, {row['entries']:,} list entries; it is "
-        f"simulated from now on. `dnsbl source undo {row['id']}` puts it back"
-    )
+    for each in [row, *row.get("also", [])]:
+        click.echo(
+            f"taken away from {each['source']}: {each['reports']:,} reports, {each['entries']:,} list entries; it is "
+            "simulated from now on"
+        )
+    click.echo(f"`dnsbl source undo {row['id']}` puts it back")
 
 
 def show_undone(row: dict[str, Any]) -> None:
-    click.echo(f"put back for {row['source']}: {row['reports']:,} reports, {row['entries']:,} list entries")
+    for each in [row, *row.get("also", [])]:
+        click.echo(f"put back for {each['source']}: {each['reports']:,} reports, {each['entries']:,} list entries")
 
 
 def show_purges(rows: list[dict[str, Any]]) -> None:

@@ -13,15 +13,16 @@ from .subjects import bounds, ip4_key, ip6_key, is_ip, name_of
 
 __all__ = [
     "NEVER_LIST",
+    "PRIVATE_RANGES",
     "STRANGERS_WIDEST",
     "Ranges",
     "never_listed",
-    "public_suffix",
     "refusals",
     "refused",
     "suffixes",
 ]
 
+SHORTEST = 7  # digits of a number that is somebody's: shorter ones are emergency calls and services (112, 911)
 IP4 = ord("4")
 STRANGERS_WIDEST = {4: 24, 6: 48}  # a wider network that a partner or trap reports needs a person
 
@@ -74,6 +75,13 @@ class Ranges:
 
 
 SPECIAL_RANGES = Ranges(NEVER_LIST)
+# Where no mail comes from over the Internet: networks of one's own (RFC 1918, RFC 6598, RFC 4193, RFC 3879), hosts
+# themselves and their links. Who names such a source means a machine of his own.
+PRIVATE = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 "
+    "::/127 fc00::/7 fe80::/10 fec0::/10"
+)
+PRIVATE_RANGES = Ranges((ip6_key if ":" in network else ip4_key)(*network.split("/")) for network in PRIVATE.split())
 NEVER_NAMES = {b"invalid", b"localhost", b"test"}  # RFC 6761; INVALID is never listed (RFC 5782 section 5)
 
 
@@ -92,6 +100,8 @@ def refused(subject: bytes) -> str | None:
     """Why a subject may never come in, whoever claims it; None: it may."""
     if never_listed(subject):
         return "special-purpose range or name (RFC 6890, RFC 6761): never listed"
+    if subject[:1] == b"e" and len(subject) - 1 < SHORTEST:
+        return "too short to be a subscriber's number"
     if public_suffix(subject):
         return "a public suffix, below which others have their names: never listed itself"
     return None

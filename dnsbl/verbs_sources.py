@@ -29,7 +29,7 @@ def key() -> None:
 @click.option("--zone", "zones", multiple=True, help="Its reports count in this zone only. Repeat for more.")
 @click.option("--daily", type=click.IntRange(1), default=None, help="Reports a day, UTC.")
 @click.option("--burst", type=click.IntRange(1), default=None, help="Reports a minute.")
-@click.option("--daily-listings", type=click.IntRange(0), default=None, help="Listings a day; more are held.")
+@click.option("--daily-listings", type=click.IntRange(1), default=None, help="Listings a day; more are held.")
 @as_json
 def key_create(
     name: str,

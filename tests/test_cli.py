@@ -142,6 +142,16 @@ def test_a_report_lists_at_once(dnsbl: Dnsbl) -> None:
     assert dnsbl("report", "46.0.0.0/16", "--category", "spam", "--json").json["zones"][0]["listed"] is True
 
 
+@pytest.mark.parametrize("asked", ["Mallory+tag@badmail.com", "http://bad.example/Pay?now=1"])
+def test_a_mail_address_or_url_is_reported_as_the_hash_that_check_asks_for(dnsbl: Dnsbl, asked: str) -> None:
+    made = dnsbl("report", asked, "--category", "phishing", "--json").json
+    found = dnsbl("check", asked, "--json").json
+    assert made["subject"] == found["subject"]
+    assert [zone["listed"] for zone in found["zones"]] == [True]
+    refused = dnsbl("report", "no subject", "--category", "phishing")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+
+
 def test_delist_takes_off_and_says_from_where(dnsbl: Dnsbl) -> None:
     dnsbl("import", "-", "--source", "mine", input=LIST)
     said = dnsbl("delist", "46.0.0.1", "--reason", "cleaned up").text

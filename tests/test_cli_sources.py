@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -73,6 +74,31 @@ def test_a_new_partner_is_simulated_until_it_is_let_live(dnsbl: Dnsbl) -> None: 
     assert listed(dnsbl, "46.0.0.1")
     dnsbl("source", "set", "acme", "--simulate")
     assert not listed(dnsbl, "46.0.0.1")
+
+
+def test_live_and_simulated_at_once_is_refused(dnsbl: Dnsbl) -> None:  # noqa: F811
+    dnsbl("key", "create", "acme")
+    assert dnsbl("source", "set", "acme", "--live", "--simulate").code == 2
+    assert dnsbl("source", "show", "acme", "--json").json["simulated"] is True
+    for option, simulated in (("--live", False), ("--trust=0.5", False), ("--simulate", True)):
+        assert dnsbl("source", "set", "acme", option, "--json").json["simulated"] is simulated
+
+
+@pytest.mark.parametrize("name", ["a b", " a", "a\tb", "a\u00a0b", " ", ""])
+def test_a_key_has_a_name_without_blanks(dnsbl: Dnsbl, name: str) -> None:  # noqa: F811
+    done = dnsbl("key", "create", name)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert dnsbl("key", "list").text == "no keys\n"
+
+
+def test_mail_is_read_from_files_that_are_not_packed(dnsbl: Dnsbl, tmp_path: Path) -> None:  # noqa: F811
+    packed = tmp_path / "mbox.gz"
+    packed.write_bytes(gzip.compress(b"From b@evil.com Sat Nov 21 10:00:00 2026\n" + MAIL))
+    for file, said in (("-", "mail needs a file or directory"), (str(packed), "unpack it with gunzip first")):
+        done = dnsbl("import", file, "--source", "traps", "--format", "mail", input=MAIL)
+        assert done.code == 1
+        assert said in done.err
+        assert "traps" not in dnsbl("source", "list").text
 
 
 def test_a_key_can_be_live_and_count_in_one_zone_only(dnsbl: Dnsbl) -> None:  # noqa: F811
@@ -174,8 +200,8 @@ def test_old_mail_is_as_old_as_it_is(dnsbl: Dnsbl, tmp_path: Path) -> None:  # n
     assert dnsbl("import", "old", "--source", "old-traps", "--format", "mail", "--json").json["taken"] > 0
     assert not listed(dnsbl, "46.151.182.230")
     (tmp_path / "when").write_bytes(MAIL.replace(b"; Sat, 21 Nov 2026 10:00:00 +0000", b""))
-    told = dnsbl("import", "when", "--source", "old-traps", "--format", "mail", "--json").json
-    assert (told["taken"], told["rejected"]) == (0, 1)
+    told = dnsbl("import", "when", "--source", "old-traps", "--format", "mail")
+    assert (told.code, "nobody knows when it came" in told.err) == (1, True)
 
 
 def test_a_directory_is_no_list(dnsbl: Dnsbl, tmp_path: Path) -> None:  # noqa: F811

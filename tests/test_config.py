@@ -321,7 +321,7 @@ def zone(**more: object) -> ZoneDef:
         ({"ns": []}, "at least 1"), ({"ns": ["-a"]}, "not a DNS name"), ({"ns": [7]}, "not a DNS name"),
         ({"kind": "url"}, "'ip', 'domain', 'hash' or 'e164'"), ({"codes": []}, "at least 1"),
         ({"checks": {"max_drop": 2}}, "less than or equal to 1"), ({"checks": {"max_dorp": 0.5}}, "Extra inputs"),
-        ({"transfer": ["10.0.0.1/8"]}, "not a valid IPv4 network"), ({"apex": {"a": ["::1"]}}, "IPv4"),
+        ({"transfer": ["10.0.0.1/8"]}, "not a network: '10.0.0.1/8'"), ({"apex": {"a": ["::1"]}}, "IPv4"),
         ({"codes": [{"code": "127.0.0.2", "categories": ["spam"]}] * 2}, "code given twice: 127.0.0.2"),
         ({"codes": [{"code": c, "categories": ["spam"]} for c in ("127.0.0.2", "127.0.0.3")]}, "under two codes: spam"),
         ({"codes": [{"code": f"127.0.{n}.2", "categories": ["spam"]} for n in range(61)]}, "at most 60"),

@@ -11,10 +11,13 @@ import pytest
 from dnsbl import clock
 from dnsbl.app import App
 from dnsbl.config import Settings
+from dnsbl.desk import VOICES
 from dnsbl.errors import IntakeError, StoreError
 from dnsbl.intake.partners import create_key, digest, find_key
+from dnsbl.intake.trapped import CONTENT, PROVEN
 from dnsbl.model import Report
-from dnsbl.reputation.guard import APPROVED, ENDED, HELD, REJECTED, day_place, end_days
+from dnsbl.reputation.guard import APPROVED, ENDED, HELD, REJECTED, day_place
+from dnsbl.reputation.holding import end_days
 from dnsbl.store import Hold, KeyLimits, SqliteStore
 from dnsbl.store.schema import FIRST, MIGRATIONS, statements
 from dnsbl.subjects import parse
@@ -73,6 +76,22 @@ def test_what_cannot_be_set_changes_nothing(
     with pytest.raises(IntakeError, match=said):
         app.desk.set_source(name, **change)
     assert (app.store.sources(), audited(app)) == (before, audit)
+
+
+@pytest.mark.parametrize("kind", ["trap", "complaint"])
+def test_the_trust_of_what_is_configured_is_not_set_here(app: App, kind: str) -> None:
+    """It was taken, and undone at the next start."""
+    app.store.source("caught", kind, trust=0.3)
+    with pytest.raises(IntakeError, match=r"its trust is trap.trust in dnsbl.toml"):
+        app.desk.set_source("caught", trust=0.9)
+    assert app.desk.set_source("caught", daily=7)["daily"] == 7
+
+
+def test_who_is_let_live_and_lists_nothing_alone_is_said(app: App, partner: int) -> None:
+    app.desk.set_source("acme", trust=0.5, simulated=True)
+    assert app.desk.set_source("acme", simulated=False)["note"] == "lists nothing alone"
+    assert "note" not in app.desk.set_source("acme", trust=0.6, simulated=False)
+    assert "note" not in app.desk.set_source("acme", trust=0.5)
 
 
 def test_what_is_set_is_given_and_audited(app: App, partner: int) -> None:
@@ -152,7 +171,65 @@ def test_a_purge_undone_is_the_same_to_the_last_byte(app: App, partner: int) -> 
         assert app.store.check() == []
 
 
+@pytest.mark.parametrize("undone", [0, 1, 2])
+def test_a_purge_takes_all_voices_of_a_source_and_is_undone_as_one(app: App, undone: int) -> None:
+    """What its mails led to stayed listed under its other name."""
+    names = ["trap-typo", "trap-typo-content", "trap-typo-proven"]
+    ids = [app.store.source(name, "trap", trust=0.9, family="traps").id for name in names]
+    other = app.store.source("trap-pristine-content", "trap", trust=0.9, family="traps").id
+    for number, source in enumerate([*ids, other]):
+        report(app, source, f"46.{number + 1}.0.1")
+    before, listed = dump(app.store), app.store.listing_count("ip")
+    done = app.desk.purge("trap-typo", "poisoned", None, None)
+    app.settle()
+    assert [row["source"] for row in [done, *done["also"]]] == names
+    assert [source.simulated for source in app.store.sources().values()] == [True, True, True, False]
+    assert app.store.listing_count("ip") == listed - 3
+    app.desk.undo_purge([done, *done["also"]][undone]["id"])
+    app.settle()
+    assert (dump(app.store), app.store.listing_count("ip")) == (before, listed)
+    assert all(row["undone"] for row in app.desk.purge_rows())
+
+
+def test_purges_that_are_no_one_deed_are_undone_alone(app: App, partner: int) -> None:
+    """Partners' names are their own: a partner that calls itself another's voice is not one."""
+    create_key(app.store, "acme-content", 0.8, ["report"], clock.now(), None, simulated=False)
+    for name in ("acme", "acme-content"):
+        report(app, app.desk.source(name).id, "46.1.0.1")
+    first = app.desk.purge("acme", "why", None, None)
+    assert "also" not in first
+    app.desk.purge("acme-content", "why", None, None)
+    app.desk.undo_purge(first["id"])
+    assert [row["source"] for row in app.desk.purge_rows() if not row["undone"]] == ["acme-content"]
+
+
+def test_a_purge_of_nothing_is_not_written(app: App, partner: int) -> None:
+    report(app, partner, "46.1.0.1")
+    before, audit = app.store.sources(), audited(app)
+    with pytest.raises(IntakeError, match="nothing to take away"):
+        app.desk.purge("acme", "why", 0, 5)
+    assert (app.store.sources(), audited(app), app.desk.purge_rows()) == (before, audit, [])
+
+
+def test_the_names_of_voices_are_those_of_traps() -> None:
+    assert set(VOICES) == {CONTENT, PROVEN}
+
+
 # what waits
+
+
+def test_a_decision_holds_for_all_of_a_family_that_wait_there(app: App, partner: int) -> None:
+    """Rejecting hit the one in whose name the place was held, and no other."""
+    create_key(app.store, "twin", 0.8, ["report"], clock.now(), None, simulated=False)
+    twin = app.desk.source("twin").id
+    for source in (partner, twin):
+        app.store.set_source(source, network="31.7.7.0/24")
+    number, others = held(app, partner), held(app, twin)
+    elsewhere = held(app, twin, place="net:46.2.0.0/16")
+    assert app.desk.decide(number, False, "a rival's")["source"] == "acme"
+    states = {hold.id: hold.state for hold in app.store.holds()}
+    assert states == {number: REJECTED, others: REJECTED, elsewhere: HELD}
+    assert app.desk.source("acme").trust == app.desk.source("twin").trust == 0, "each by its own number"
 
 
 def test_a_decision_is_kept_with_its_reason(app: App, partner: int) -> None:

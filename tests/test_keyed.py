@@ -33,6 +33,15 @@ def test_a_token_says_nothing_without_the_key(tmp_path: Path) -> None:
     assert b"trap" not in (tmp_path / "a" / "secret").read_bytes()
 
 
+def test_a_key_that_was_lost_and_replaced_can_be_told(tmp_path: Path) -> None:
+    """It was made anew without a word, and every trap counted twice."""
+    first = Keyed(tmp_path).fingerprint()
+    assert re.fullmatch("[0-9a-f]{8}", first)
+    assert Keyed(tmp_path).fingerprint() == first
+    (tmp_path / "secret").unlink()
+    assert Keyed(tmp_path).fingerprint() != first
+
+
 def test_the_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

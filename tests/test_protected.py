@@ -12,7 +12,7 @@ from dnsbl.app import App
 from dnsbl.config import Settings
 from dnsbl.protected import ORIGIN, REASON, Protected, protected
 from dnsbl.reputation.guard import units
-from dnsbl.special import never_listed, public_suffix
+from dnsbl.special import never_listed, public_suffix, refusals, refused
 from dnsbl.subjects import is_ip, kind, parse, text
 
 
@@ -48,6 +48,23 @@ def test_a_name_is_meant_alone(app: App) -> None:
         assert not exempt.covers(key + b".some-customer") or public_suffix(key), text(key)
     for key in protected().networks:
         assert exempt.covers(key), text(key)
+
+
+@pytest.mark.parametrize("host", ["www", "mail", "smtp", "login", "accounts"])
+def test_the_usual_hosts_of_a_protected_name_are_protected_alone(app: App, host: str) -> None:
+    """google.com could not be listed, accounts.google.com could."""
+    exempt = app.exemptions.get(clock.now())
+    assert exempt.covers(parse(f"{host}.google.com"))
+    assert not exempt.covers(parse(f"a.{host}.google.com"))
+    assert not exempt.covers(parse("some-customer.google.com"))
+
+
+@pytest.mark.parametrize(("number", "why"), [("+112", "too short"), ("+911", "too short"), ("+123456", "too short")])
+def test_a_number_that_is_no_subscribers_is_refused(number: str, why: str) -> None:
+    """Emergency calls could be listed."""
+    assert why in (refused(parse(number)) or "")
+    assert refusals([parse(number)]) == {parse(number): "too short to be a subscriber's number"}
+    assert refused(parse("+1234567")) is None
 
 
 def test_a_new_installation_has_them_all(app: App) -> None:
@@ -95,4 +112,5 @@ def test_the_file_comes_with_the_program() -> None:
     assert Path(protected_module.__file__).with_name("protected.txt").is_file()
     lines = Path(protected_module.__file__).with_name("protected.txt").read_text().splitlines()
     entries = [line for line in lines if line and not line.startswith("#")]
-    assert len(entries) == len(set(entries)) == len(protected().networks) + len(protected().names)
+    assert len(entries) == len(set(entries)) == len(set(map(parse, entries)))
+    assert protected().networks | protected().names >= set(map(parse, entries))

@@ -214,6 +214,23 @@ async def test_a_reload_while_a_snapshot_is_read_waits_its_turn(
         assert slow.count == 1
 
 
+async def test_a_reload_says_what_waits_for_a_restart(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    published(settings)
+    async with running(settings) as front:
+        before = front.settings.config
+        guard = before.guard.model_copy(update={"daily": 7})
+        trap = before.trap.model_copy(update={"hostname": "mx.example"})
+        for changes in ({}, {"guard": guard, "trap": trap}):
+            other = settings.model_copy(update={"config": before.model_copy(update=changes)})
+            monkeypatch.setattr("dnsbl.config.load", lambda _, other=other: other)
+            front.reload()
+        said = [record.getMessage() for record in caplog.records if "restart" in record.getMessage()]
+        assert said == ["changed in dnsbl.toml, takes effect at a restart: trap, guard"]
+        assert front.settings.config == before
+
+
 async def test_it_ends_while_a_snapshot_is_read(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     published(settings)
     async with running(settings) as front:

@@ -81,7 +81,7 @@ def look(explicit: Path | None = None) -> tuple[Settings, list[str]]:
 
 def without_mistakes(said: dict[str, Any]) -> Config:
     """Of a file with mistakes, the parts that have none."""
-    kept = {}
+    kept: dict[str, Any] = {}
     for name in ALONE:
         part = {name: said[name]} if name in said else {}
         with suppress(ValidationError):

@@ -135,11 +135,11 @@ class GuardConfig(Model):
     """How much one partner or trap class may list before a person looks at it: beyond, everything of it is held."""
 
     daily: int = Field(default=5000, ge=1)  # listings a day; a source can have a limit of its own
-    network: int = Field(default=256, ge=1)  # addresses of one /16, or /64s of one /32, within a day
-    asn: Share = 0.01  # share of an autonomous system's addresses within a day
-    country: Share = 0.001  # share of a country's addresses within a day
-    least: int = Field(default=100, ge=1)  # fewer listings are never too large a share
-    traps: int = Field(default=16, ge=1, le=1000)  # traps may list so many times as much
+    network: int = Field(default=256, ge=1)  # addresses of one /16, or /64s of one /32, within a week
+    asn: Share = 0.01  # share of an autonomous system's addresses within a week
+    country: Share = 0.001  # share of a country's addresses within a week
+    least: int = Field(default=100, ge=1)  # fewer listings within a week are never too large a share
+    traps: int = Field(default=16, ge=1, le=1000)  # traps may list so many times as much, in each place and a day
 
 
 class GeoConfig(Model):

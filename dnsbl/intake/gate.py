@@ -9,11 +9,12 @@ from typing import Any
 from ..clock import DAY
 from ..errors import SubjectError
 from ..model import Report, category_word
+from ..special import STRANGERS_WIDEST
 from ..subjects import is_ip, listing_key, parse
 
 __all__ = ["REPORT_WIDEST", "Exempt", "Gate", "Permit", "Token", "refusal", "reporter_name", "reporter_network"]
 
-REPORT_WIDEST = (24, 48)  # IPv4, IPv6: a report about a wider network needs an operator
+REPORT_WIDEST = (STRANGERS_WIDEST[4], STRANGERS_WIDEST[6])  # a report about a wider network needs an operator
 FUTURE = DAY  # a clock may be wrong by so much; further ahead is refused
 MAX_REPORTER = 64
 MAX_REPORTER_TEXT = 256  # characters looked at: a mail address has at most 254 (RFC 5321, erratum 1690)

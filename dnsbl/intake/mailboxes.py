@@ -49,6 +49,8 @@ def take_mailbox(
         progress("reading mails", len(mails))
     if not count:
         raise IntakeError(f"{path}: there is no mail in it")
+    if intake.rejected and not intake.taken + intake.repeated:
+        raise IntakeError(f"{path}: nothing in it can be taken; the first: {intake.rejects[0].why}")
     return {**intake.as_json(), "mails": count}
 
 

@@ -11,7 +11,8 @@ from ..config import ZoneDef
 from ..store.contract import Evidence, Hold, ListingRow, Source, Store
 from ..subjects import ancestors, kind, listing_key
 from .exemptions import Exemptions
-from .guard import Guard, places_held, relatives
+from .guard import Guard
+from .holding import places_held, relatives
 from .score import Claims, Weighing, decide
 from .sweep import PLAIN_GUARD, unforgiven
 

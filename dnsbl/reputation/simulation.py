@@ -11,7 +11,8 @@ from ..config import ZoneDef
 from ..store.contract import Hold, Store
 from ..subjects import kind
 from .exemptions import Exemptions
-from .guard import HELD, Guard, relatives, units
+from .guard import HELD, Guard, units
+from .holding import relatives
 from .score import Claims, Weighing, decide
 from .sweep import forgive, unexempt
 

@@ -12,7 +12,9 @@ from ..geo import Networks
 from ..store.contract import Decision, Hold, ListingRow, Store
 from ..subjects import kind
 from .exemptions import Exemptions
-from .guard import Guard, Led, end_days, record
+from .guard import Guard
+from .holding import end_days, record
+from .ruling import Led, rule
 from .score import NEVER, Bools, Claims, Decided, Weighing, decide
 
 __all__ = ["ExemptionCache", "sweep"]
@@ -72,7 +74,12 @@ def sweep(
 
 
 def settle(
-    store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, guard: Guard, subjects: Sequence[bytes], now: int
+    store: Store,
+    zones: Mapping[str, ZoneDef],
+    exempt: Exemptions,
+    guard: Guard,
+    subjects: Sequence[bytes],
+    now: int,
 ) -> int:
     claims = Claims.of(store.evidence(subjects))
     sources, categories = store.sources(), store.categories()
@@ -99,7 +106,7 @@ def settle(
                 if leader
             ]
             holds = store.holds() if holds is None else holds
-            rulings[zone.name] = ruling = guard.rule(zone.name, led, sources, holds, store, now)
+            rulings[zone.name] = ruling = rule(guard, zone.name, led, sources, holds, store, now)
             free &= np.array([subjects[place] not in ruling.blocked for place in decided.places.tolist()])
         decisions[zone.name] = differences(zone, subjects, before, decided, free, now)
     for name in with_listings - set(zones):  # a zone whose file was removed lists nothing any more

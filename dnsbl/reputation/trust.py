@@ -1,6 +1,6 @@
 """How far a partner is believed: what an operator granted, less what its own mistakes cost it, and never more.
 
-    trust = granted * max(0, 1 - COST * wrong / max(listed, LEAST))
+    trust = granted * max(0, 1 - COST * wrong / max(min(listed, MOST), LEAST))
 
 `wrong` are claims overturned in the last DAYS days, and listings in places that a person rejected; `listed` are the
 listings that the partner carried in that time. Mistakes grow old, so trust comes back by itself as far as it was
@@ -20,12 +20,13 @@ __all__ = ["judge", "trust_of"]
 DAYS = 90
 COST = 5.0  # one listing in a hundred wrong costs five hundredths of the trust; one in five all of it
 LEAST = 20  # listings; who has few is judged as if it had so many
+MOST = 1000  # listings; more forgive no more: names to be listed can be invented
 CHANGED = 0.001  # a smaller difference on the way is not written: it touches all that the partner ever said
 
 
 def trust_of(granted: float, listed: int, wrong: int) -> float:
-    """Between 0 and `granted`; falls with `wrong`, rises with `listed`."""
-    return granted * max(0.0, 1.0 - COST * wrong / max(listed, LEAST))
+    """Between 0 and `granted`; falls with `wrong`, rises with `listed` up to MOST."""
+    return granted * max(0.0, 1.0 - COST * wrong / max(min(listed, MOST), LEAST))
 
 
 def judge(store: Store, now: int) -> Mapping[str, tuple[float, float]]:

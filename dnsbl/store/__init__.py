@@ -2,7 +2,7 @@
 
 Primary, never made again:   source reporter category report entry exemption (removals are exemptions with an end)
                              listing_change key key_day feed idempotency audit meta hold overturned attempt spread
-                             purge purged_report purged_entry sample sample_subject
+                             counted purge purged_report purged_entry sample sample_subject
 Derived, `store rebuild`:    evidence (reports folded), listing (evidence decided; `since` is kept)
 Queue:                       touched (subjects whose listings may have changed)
 

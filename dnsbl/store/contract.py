@@ -11,7 +11,7 @@ Promises that hold for every method:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,6 +119,14 @@ class Store(Protocol):
         """How many listings a source newly made that day in each place of a zone; "" is all of them."""
         ...
 
+    def counted(self, zone: str, subjects: Sequence[bytes], since: int) -> Iterable[tuple[bytes, int]]:
+        """Which of these listings were counted since that day, and for which source."""
+        ...
+
+    def add_counted(self, source: int, day: int, zone: str, subjects: Collection[bytes]) -> None:
+        """Note that these listings of a source were counted that day."""
+        ...
+
     def add_spread(self, source: int, day: int, zone: str, places: Mapping[str, int]) -> None: ...
     def listed_since(self, source: int, day: int) -> int:
         """Listings that a source newly made since that day, in all zones."""
@@ -146,7 +154,8 @@ class Store(Protocol):
 
     # purges, samples, and what is forgotten
     def purge(self, source: int, reason: str, at: int, since: int | None = None, until: int | None = None) -> Purge:
-        """Take away what a source claimed: all of it, or its reports of since <= time < until."""
+        """Take away what a source claimed: all of it, or its reports of since <= time < until. What took nothing away
+        is not written: its number is 0."""
         ...
 
     def undo_purge(self, purge: int, at: int) -> Purge:

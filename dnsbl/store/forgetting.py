@@ -17,6 +17,7 @@ from .schema import LISTED_SQL
 __all__ = ["ForgettingPart"]
 
 MAX_SAMPLES = 5  # kept of one subject: more would say the same
+COUNTED_DAYS = 30  # how long is known which listings were counted: more than any window of the guards
 LINES_AT_ONCE = 100_000  # of the journal, found beside writers and forgotten in one transaction
 EVIDENCE = "(subject, source, category, reporter, hits, first_seen, last_seen)"
 GROUPS = "GROUP BY listed, source, category, reporter"
@@ -73,6 +74,7 @@ OLD = {  # how long ago it was, by kind: the tables and what is old in them
         "DELETE FROM attempt WHERE last < ?",
         "DELETE FROM overturned WHERE at < ?",
         f"DELETE FROM spread WHERE day < ? / {DAY}",
+        f"DELETE FROM counted WHERE day < max(? / {DAY}, (SELECT max(day) FROM spread) - {COUNTED_DAYS})",
         f"DELETE FROM key_day WHERE day < ? / {DAY}",
         # What was rejected stays rejected, and what waits waits: however old it is.
         "DELETE FROM hold WHERE state IN ('ended', 'approved') AND until < ?",
@@ -82,6 +84,7 @@ OLD = {  # how long ago it was, by kind: the tables and what is old in them
 
 class ForgettingPart(Base):
     def purge(self, source: int, reason: str, at: int, since: int | None = None, until: int | None = None) -> Purge:
+        """As the contract says; what took nothing away is not written, and its number is 0."""
         low, high = (EVER[0] if since is None else since), (EVER[1] if until is None else until)
         with self.transaction() as connection:
             before = connection.execute("SELECT simulated FROM source WHERE id = ?", (source,)).fetchone()[0]
@@ -112,6 +115,10 @@ class ForgettingPart(Base):
             connection.execute(f"DELETE FROM report WHERE {WITHIN}", (source, low, high))
             touch_purged(connection, "purged_report", number, afresh=True)
             fold_again(connection, source)
+            if not reports + entries:
+                connection.execute("DELETE FROM meta WHERE key = ?", (remembered(number),))
+                connection.execute("DELETE FROM purge WHERE id = ?", (number,))
+                return Purge(0, source, at, since, until, reason, 0, 0, None)
             connection.execute("UPDATE purge SET reports = ?, entries = ? WHERE id = ?", (reports, entries, number))
             row = connection.execute(f"{PURGES} WHERE id = ?", (number,)).fetchone()
         return Purge(*row)

@@ -3,7 +3,7 @@ wrong, and who tried to have listed what may not be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 
 from .base import Base
@@ -12,6 +12,7 @@ from .contract import Attempt, Hold, Overturned
 __all__ = ["GuardingPart"]
 
 MAX_ATTEMPTS = 1000  # subjects of one source that are remembered
+AT_ONCE = 500  # subjects of one question
 HOLD_FIELDS = ", ".join(field.name for field in fields(Hold))
 
 
@@ -27,6 +28,23 @@ class GuardingPart(Base):
                 "INSERT INTO spread (source, day, zone, place, listings) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (source, day, zone, place) DO UPDATE SET listings = listings + excluded.listings",
                 [(source, day, zone, place, count) for place, count in sorted(places.items())],
+            )
+
+    def counted(self, zone: str, subjects: Sequence[bytes], since: int) -> list[tuple[bytes, int]]:
+        found: list[tuple[bytes, int]] = []
+        for start in range(0, len(subjects), AT_ONCE):
+            some = subjects[start : start + AT_ONCE]
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT subject, source FROM counted WHERE zone = ? AND subject IN ({marks}) AND day >= ?"
+            found += self.rows(sql, zone, *some, since)
+        return found
+
+    def add_counted(self, source: int, day: int, zone: str, subjects: Collection[bytes]) -> None:
+        with self.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO counted VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (zone, subject, source) DO UPDATE SET day = excluded.day",
+                [(zone, subject, source, day) for subject in sorted(subjects)],
             )
 
     def listed_since(self, source: int, day: int) -> int:

@@ -113,6 +113,11 @@ CREATE TABLE spread (
     source INTEGER NOT NULL, day INTEGER NOT NULL, zone TEXT NOT NULL, place TEXT NOT NULL, listings INTEGER NOT NULL,
     PRIMARY KEY (source, day, zone, place)
 ) WITHOUT ROWID;
+-- Which listings were counted, and when last: what comes back is not counted again.
+CREATE TABLE counted (
+    zone TEXT NOT NULL, subject BLOB NOT NULL, source INTEGER NOT NULL, day INTEGER NOT NULL,
+    PRIMARY KEY (zone, subject, source)
+) WITHOUT ROWID;
 CREATE TABLE hold (
     id INTEGER PRIMARY KEY, source INTEGER NOT NULL, zone TEXT NOT NULL, place TEXT NOT NULL, at INTEGER NOT NULL,
     listings INTEGER NOT NULL, share REAL, why TEXT NOT NULL, state TEXT NOT NULL, until INTEGER,

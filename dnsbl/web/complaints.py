@@ -1,5 +1,5 @@
-"""`POST /v1/complaints`: a complaint as mail systems send them (ARF, X-ARF, DMARC reports), in one piece, taken whole or
-not at all. This is the HTTP side of it: who, what and how much; what it says is looked at in `intake.complaints`."""
+"""`POST /v1/complaints`: a complaint as mail systems send them (ARF, X-ARF, DMARC reports), in one piece, taken whole
+or not at all. This is the HTTP side of it: who, what and how much; what it says is looked at in `intake.complaints`."""
 
 from __future__ import annotations
 

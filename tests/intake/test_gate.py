@@ -34,6 +34,11 @@ def test_a_report_as_it_was_meant() -> None:
     assert gate().report("46.0.0.1", "strange word!") == Report(parse("46.0.0.1"), "other", NOW, "", "strange-word-")
 
 
+@pytest.mark.parametrize("text", ["mallory@badmail.com", "http://bad.example/x", "https://bad.example", "a@b@c"])
+def test_a_mail_address_or_url_is_told_how_it_is_written(text: str) -> None:
+    assert gate().report(text) == "write it as email:SHA1 or url:SHA1 (see the README)"
+
+
 def test_what_is_exempt_stays_out_and_says_why() -> None:
     exempt = parse("46.0.0.1")
     asked = []

@@ -421,7 +421,7 @@ def test_a_store_that_is_no_database(path: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "store.sqlite").write_bytes(b"not at all a database" * 500)
     for verb in (["check", "46.0.0.1"], ["store", "check"], ["report", "46.0.0.1", "--category", "spam"], ["serve"]):
-        assert "store.sqlite: this is not a store: restore a backup" in line(path, *verb)
+        assert "store.sqlite: this is not a store, restore a backup" in line(path, *verb)
 
 
 def test_a_store_from_a_newer_version(path: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,19 +16,9 @@ from hypothesis import strategies as st
 from dnsbl.clock import DAY
 from dnsbl.config import GuardConfig, ZoneDef
 from dnsbl.geo import Networks
-from dnsbl.reputation.guard import (
-    APPROVED,
-    ENDED,
-    HELD,
-    MAX_WAITING,
-    REJECTED,
-    Guard,
-    Led,
-    Ruling,
-    day_place,
-    places_held,
-    units,
-)  # fmt: skip
+from dnsbl.reputation.guard import APPROVED, ENDED, HELD, REJECTED, WINDOW, Guard, day_place, units
+from dnsbl.reputation.holding import places_held
+from dnsbl.reputation.ruling import MAX_WAITING, Led, Ruling, rule
 from dnsbl.reputation.score import Claims, Weighing, decide, family_of
 from dnsbl.store import Evidence, Hold, Source
 from dnsbl.subjects import parse, text
@@ -67,18 +58,25 @@ class World:
         self.made = 0  # listings that were new, today
         self.counts: dict[tuple[int, int, str], Counter[str]] = {}
         self.holds: dict[tuple[int, str, str], Hold] = {}
+        self.days: dict[tuple[bytes, int], int] = {}  # when a subject was counted last for a source
 
     def spread(self, source: int, day: int, zone: str) -> Counter[str]:
         return self.counts.get((source, day, zone), Counter())
 
+    def counted(self, zone: str, subjects: Sequence[bytes], since: int) -> list[tuple[bytes, int]]:
+        asked = set(subjects)
+        return [key for key, day in self.days.items() if key[0] in asked and day >= since]
+
     def settle(self, subjects: Iterable[bytes]) -> Ruling:
         asked = sorted(set(subjects))
         led = [Led(subject, self.leader[subject], subject not in self.listed) for subject in asked]
-        ruling = self.guard.rule("ip", led, self.sources, list(self.holds.values()), self, self.now)
+        ruling = rule(self.guard, "ip", led, self.sources, list(self.holds.values()), self, self.now)
         self.made += len([each for each in led if each.new and each.subject not in ruling.blocked])
         self.listed = (self.listed | set(asked)) - ruling.blocked
         for source, counts in ruling.counts.items():
             self.counts.setdefault((source, self.now // DAY, "ip"), Counter()).update(counts)
+        for source, counted in ruling.counted.items():
+            self.days |= {(subject, source): self.now // DAY for subject in counted}
         for hold in ruling.holds:
             self.holds[hold.source, hold.zone, hold.place] = replace(hold, id=len(self.holds) + 1)
         if places := {hold.place for hold in ruling.holds if hold.until is None}:  # what was listed there is touched
@@ -123,7 +121,7 @@ def test_up_to_its_limit_a_network_is_listed_and_beyond_it_all_of_it_waits(world
     (hold,) = ruling.holds
     assert (hold.place, hold.listings, hold.state, hold.until) == ("net:77.1.0.0/16", 5, HELD, None)
     assert hold.share == 5 / 65536
-    assert hold.why == "5 addresses in 77.1.0.0/16 in a day"
+    assert hold.why == "5 addresses in 77.1.0.0/16 within a week"
 
 
 def test_what_is_held_in_a_network_does_not_count_for_its_system_and_country(world: World) -> None:
@@ -183,7 +181,7 @@ def test_ipv6_counts_by_64s_within_a_32(world: World) -> None:
     world.claim(1, "2a0b:1:ffff::/64")
     assert world.names() == []
     (hold,) = world.holds.values()
-    assert (hold.place, hold.share, hold.why) == ("net:2a0b:1::/32", 5 / 2**32, "5 /64s in 2a0b:1::/32 in a day")
+    assert (hold.place, hold.share, hold.why) == ("net:2a0b:1::/32", 5 / 2**32, "5 /64s in 2a0b:1::/32 within a week")
 
 
 def test_one_ipv6_network_does_not_make_a_systems_ipv4_look_small(networks: Networks) -> None:
@@ -282,6 +280,117 @@ def test_where_one_of_a_family_is_held_or_rejected_all_are(world: World) -> None
     assert world.names() == [], "where two holds differ, the one that blocks counts"
 
 
+def test_each_of_a_family_that_has_listings_in_a_held_place_has_a_hold_with_its_own_number(world: World) -> None:
+    """One hold stood in the name of the largest: the others bore nothing, and were free once it had moved away."""
+    world.claim(3, *hosts(3, "77.1.0."))
+    world.claim(4, *hosts(2, "77.1.1."))
+    place = "net:77.1.0.0/16"
+    assert {key[0]: hold.listings for key, hold in world.holds.items() if key[2] == place} == {3: 3, 4: 2}
+    assert {hold.why for hold in world.holds.values()} == {"5 addresses in 77.1.0.0/16 within a week"}
+    world.sources[3] = source(3, "32.9.9.0/24")
+    world.claim(4, "77.1.1.9")
+    assert world.names() == []
+
+
+def test_a_relative_whose_old_listings_lie_in_a_held_place_is_held_too(world: World) -> None:
+    world.claim(4, *hosts(3, "77.1.0."))
+    world.now += WINDOW * DAY
+    world.claim(3, *hosts(5, "77.1.1."))
+    assert {key[0]: hold.listings for key, hold in world.holds.items()} == {3: 5, 4: 3}
+    assert world.names() == []
+
+
+def test_a_neighbour_with_many_places_waiting_keeps_no_honest_listings_off(world: World) -> None:
+    """Two hundred places of one in the same /24 waited: nothing new of the other was listed."""
+    world.claim(3, *(f"78.{n >> 4 & 255}.{(n & 15) << 4}.0/20" for n in range(MAX_WAITING)))
+    world.claim(3, *hosts(9, "77.1.0."))
+    world.claim(4, "77.1.5.5")
+    assert world.names() == ["77.1.5.5"], "what is not believed counts for nobody's place either"
+    world.claim(3, "79.0.0.1")
+    assert world.names() == ["77.1.5.5"]
+
+
+# what leaves and comes back
+
+
+def test_what_leaves_and_comes_back_is_counted_once(world: World) -> None:
+    """Trust fell and rose again: 70 addresses were held as 140."""
+    for _ in range(3):
+        world.claim(1, *hosts(4, "77.1.0."))
+        assert world.names() == hosts(4, "77.1.0.")
+        world.listed.clear()
+        world.now += DAY
+    assert world.holds == {}
+    world.claim(1, "77.1.0.9")
+    assert world.state("net:77.1.0.0/16") == HELD, "never counted back: other addresses are not free"
+
+
+def test_what_comes_back_costs_nothing_of_the_day(world: World) -> None:
+    claimed = [f"77.{n}.0.1" for n in range(12)]
+    world.claim(1, *claimed)
+    world.listed.clear()
+    world.claim(1, *claimed)
+    assert (len(world.listed), world.holds) == (12, {})
+
+
+def test_what_another_family_was_counted_for_is_counted(world: World) -> None:
+    world.claim(2, *hosts(4, "77.1.0."))
+    world.listed.clear()
+    world.claim(1, *hosts(4, "77.1.0."), "77.1.0.9")
+    assert world.names() == []
+
+
+# a week
+
+
+def test_a_little_every_day_is_much_within_a_week(world: World) -> None:
+    """256 addresses a day were 5,120 of a rival's network after twenty days, and nobody was asked."""
+    for day in range(WINDOW):
+        world.claim(1, f"77.1.{day}.1")
+        world.now += DAY
+    assert world.names() == []
+    assert world.state("net:77.1.0.0/16") == HELD
+
+
+def test_a_place_is_free_again_after_a_week_and_a_day_limit_after_a_day(world: World) -> None:
+    world.claim(1, *hosts(4, "77.1.0."))
+    world.now += WINDOW * DAY
+    world.claim(1, *hosts(4, "77.1.1."))
+    assert (len(world.listed), world.holds) == (8, {})
+
+
+# traps
+
+
+@pytest.mark.parametrize(("kinds", "most"), [(("trap", "trap"), 8), (("trap", "complaint"), 4), (("partner",), 4)])
+def test_traps_may_list_so_many_times_as_much(networks: Networks, kinds: tuple[str, ...], most: int) -> None:
+    """`guard.traps` was read nowhere. A family that is not of traps alone has the limits of others."""
+    world = World(networks, LIMITS.model_copy(update={"traps": 2, "daily": 100}))
+    world.sources = {n: replace(source(n), kind=kind, family="f") for n, kind in enumerate(kinds, 1)}
+    world.claim(1, *hosts(most, "77.1.0."))
+    assert len(world.listed) == most
+    world.claim(1, "77.1.9.9")
+    assert world.names() == []
+
+
+@pytest.mark.parametrize(("fields", "most"), [({"kind": "trap"}, 24), ({"kind": "trap", "daily": 5}, 5), ({}, 12)])
+def test_a_day_of_traps_is_so_many_times_as_large(networks: Networks, fields: dict[str, Any], most: int) -> None:
+    world = World(networks, LIMITS.model_copy(update={"traps": 2}))
+    world.sources = {1: replace(source(1), **fields)}
+    world.claim(1, *(f"77.{n}.0.1" for n in range(40)))
+    assert len(world.listed) == most
+
+
+@pytest.mark.parametrize("place", ["as:64500", "cc:AA"])
+def test_shares_of_traps_are_so_many_times_as_large(world: World, place: str) -> None:
+    times = world.guard.limits.asn if place.startswith("as") else world.guard.limits.country
+    limit = int(times * (world.guard.size(place) or 0))
+    assert world.guard.exceeds(place, limit + 1)
+    assert not world.guard.exceeds(place, 2 * limit, 2)
+    assert world.guard.exceeds(place, 2 * limit + 1, 2)
+    assert world.guard.exceeds("wide:77.1.0.0/16", 1, 1000), "a person looks at each, whoever says it"
+
+
 # bounds
 
 
@@ -310,7 +419,7 @@ def test_a_batch_of_one_source_is_ruled_in_a_moment(networks: Networks) -> None:
         setattr(networks, name, lambda subjects, ask=ask, name=name: (asked.append(name), ask(subjects))[1])
     led = [Led(b"4" + bytes((46, n >> 8, n & 255, 1, 32)), 1, True) for n in range(25_000)]
     try:
-        ruling = guard.rule("ip", led, SOURCES, [], World(networks), NOW)
+        ruling = rule(guard, "ip", led, SOURCES, [], World(networks), NOW)
     finally:
         for name in networks_asked:
             delattr(networks, name)

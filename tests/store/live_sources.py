@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from dnsbl.errors import StoreError
 from dnsbl.model import Report
-from dnsbl.store import Attempt, Decision, Evidence, Exemption, Hold, KeyDay, ListingRow, Overturned, Store
+from dnsbl.store import (
+    Attempt,
+    Decision,
+    Evidence,
+    Exemption,
+    Hold,
+    KeyDay,
+    ListingRow,
+    Overturned,
+    SqliteStore,
+    Store,
+)
 from dnsbl.subjects import listing_key, parse, text
 
 NOW = 1_790_000_000
@@ -189,7 +200,7 @@ class LiveSources:
                     assert done.entries == (before["entry"] if everything else 0)
                 store.take_reports(source, later)
                 settle(store)
-                if purged:
+                if purged and done.id:
                     assert store.undo_purge(done.id, NOW + 30).undone == NOW + 30
                     assert queue(store) >= {text(listing_key(r.subject)) for r in taken}
                 assert store.check() == []
@@ -226,6 +237,7 @@ class LiveSources:
         assert sorted((r.hits, r.first_seen) for r in told(store)) == [(2, NOW), (5, NOW + 2)]
 
     def test_a_purge_is_undone_once(self, store: Store, source: int) -> None:
+        say(store, source, "5.5.5.5")
         number = store.purge(source, "why", NOW).id
         store.undo_purge(number, NOW + 1)
         for wrong in (number, number + 1):
@@ -276,6 +288,7 @@ class LiveSources:
         line(store, "5.5.5.5", "127.0.0.2", NOW)
         numbers = []
         for at in (1, 2):
+            say(store, source, "5.5.5.5", at=NOW + at)
             numbers.append(store.purge(source, "why", NOW + at).id)
             store.set_source(source, simulated=True)
             line(store, "5.5.5.5", "", NOW + at)
@@ -287,9 +300,11 @@ class LiveSources:
         assert store.listing_count("ip") == 1
 
     def test_a_source_let_live_after_a_purge_is_so_after_the_next_is_undone(self, store: Store, source: int) -> None:
+        say(store, source, "5.5.5.5")
         first = store.purge(source, "an old story", NOW).id
         store.set_source(source, simulated=True)
         store.set_source(source, simulated=False)
+        say(store, source, "5.5.5.6")
         second = store.purge(source, "a mistake", NOW + 1).id
         store.set_source(source, simulated=True)
         store.undo_purge(second, NOW + 2)
@@ -298,9 +313,34 @@ class LiveSources:
         assert not store.sources()[source].simulated
 
     def test_a_source_that_was_simulated_before_stays_so(self, store: Store, source: int) -> None:
+        say(store, source, "5.5.5.5")
         store.set_source(source, simulated=True)
         store.undo_purge(store.purge(source, "why", NOW).id, NOW + 1)
         assert store.sources()[source].simulated
+
+    def test_a_purge_that_took_nothing_is_not_written(self, store: Store, source: int) -> None:
+        assert store.purge(source, "why", NOW).id == 0
+        assert store.purges() == []
+        with pytest.raises(StoreError, match="no purge 0"):
+            store.undo_purge(0, NOW + 1)
+
+    def test_who_was_counted_is_known_by_zone_source_and_day(self, store: SqliteStore, source: int) -> None:
+        a, b, c = map(parse, ("5.5.5.5", "5.5.5.6", "a.com"))
+        store.add_counted(source, 20, "ip", [a, b])
+        store.add_counted(source, 25, "ip", [b])
+        store.add_counted(source + 1, 20, "ip", [a])
+        store.add_counted(source, 20, "domain", [c])
+        many = [b"4" + n.to_bytes(4, "big") + b" " for n in range(2000)]
+        assert sorted(store.counted("ip", [*many, a, b, c], 20)) == [(a, source), (a, source + 1), (b, source)]
+        assert store.counted("ip", [a, b], 21) == [(b, source)]
+        assert store.counted("ip", [], 0) == []
+
+    def test_what_was_counted_long_ago_is_forgotten(self, store: SqliteStore, source: int) -> None:
+        for day in (100, 131):
+            store.add_spread(source, day, "ip", {"": 1})
+            store.add_counted(source, day, "ip", [b"4" + day.to_bytes(4, "big") + b" "])
+        store.forget_kept("guards", 5 * DAY)
+        assert store.rows("SELECT day FROM counted") == [(131,)]
 
     # samples
 

@@ -15,7 +15,9 @@ from dnsbl import config
 from dnsbl.dns.counters import EVENTS, Counters
 from dnsbl.errors import StoreError
 from dnsbl.store import FeedState
+from dnsbl.store.base import HINTS
 from dnsbl.web import models, readiness, state
+from dnsbl.web.readiness import without_path
 from dnsbl.zones.publish import Published
 
 SECONDS = 30
@@ -242,6 +244,11 @@ async def test_readyz_tells_no_path(tmp_path, monkeypatch):
         monkeypatch.setattr(site.state.book, "facts", breaks)
         async with site.client.get("/readyz") as response:
             assert await response.json() == {"ready": False, "reasons": ["the store: damaged"]}
+
+
+@pytest.mark.parametrize("hint", HINTS.values())
+def test_what_to_do_about_the_store_is_told_whole(hint):
+    assert without_path(f"store /var/lib/dnsbl/store.sqlite: {hint}") == hint
 
 
 async def test_dear_look_ups_hold_up_neither_health_nor_keys_and_queue_only_so_far(tmp_path, monkeypatch):

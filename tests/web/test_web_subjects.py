@@ -52,6 +52,26 @@ async def test_sources_have_names_only_for_keys_that_may_read(tmp_path):
             assert not [name for name in SECRET_NAMES if name in str(shown) + str(hidden)]
 
 
+async def test_the_moment_of_a_mail_is_for_keys_that_may_read(tmp_path):
+    """To the second, who sends a mail a recipient would know his traps by it."""
+    async with serving(tmp_path) as site:
+        await asyncio.to_thread(listed, site)
+        store = site.app.store
+        feedback = store.source("feedback", "complaint", trust=0.5)
+        store.take_reports(feedback.id, [Report(parse("8.8.8.7"), "spam", 1_700_000_001, "")])
+
+        async def times(**headers):
+            found = await get(site, "8.8.8.7", **headers)
+            lines = found["zones"][0]["breakdown"]
+            return {line["source"]: {line["first_seen"][10:], line["last_seen"][10:]} for line in lines}
+
+        exact = await times(Authorization=f"Bearer {site.key('read', name='reader')}")
+        assert all("T00:00:00Z" not in both for both in exact.values())
+        shown = await times()
+        assert shown["trap"] == shown["complaint"] == {"T00:00:00Z"}
+        assert shown["partner"] == exact["acme"]
+
+
 async def test_a_keys_reading_counts_as_use(tmp_path):
     async with serving(tmp_path) as site:
         await get(site, "8.8.8.7", **site.bearer("read"))

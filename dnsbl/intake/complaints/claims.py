@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ...clock import DAY
 from ...errors import SubjectError, printable
 from ...hashing import email_hash
-from ...special import Ranges
+from ...special import PRIVATE_RANGES
 from ...subjects import ip4_key, ip6_key, is_ip, parse, text
 
 __all__ = [
@@ -37,14 +37,6 @@ OLDEST = 90 * DAY  # seconds; what happened earlier says nothing about who has t
 MAX_HITS = 10_000  # of one claim: a score saturates far below, and one reporter writes any number it likes
 MAX_URI = 4096  # characters; only the host of it is of use
 MAX_FACT = 200  # characters kept of one fact
-# Where no mail comes from over the Internet: networks of one's own (RFC 1918, RFC 6598, RFC 4193), hosts themselves and
-# their links. A complaint that names such a source was redacted, or saw a relay of its own. What else is special is
-# the gate's business.
-PRIVATE = (
-    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 "
-    "::/127 fc00::/7 fe80::/10"
-)
-PRIVATE_RANGES = Ranges((ip6_key if ":" in network else ip4_key)(*network.split("/")) for network in PRIVATE.split())
 ADDRESS = re.compile(r"[^\s<>@]{1,64}@([A-Za-z0-9.-]{1,253})(?![^\s<>,;])")
 ANGLE = re.compile(r"<([^<>]*)>\s*$")
 MASKED = re.compile(r"[^\s<>@:=,;]*@[^\s<>,;]*")
@@ -79,7 +71,7 @@ def subject(written: str) -> str:
     if "@" in written:
         return text(email_hash(written))
     key = parse(written)
-    if is_ip(key) and PRIVATE_RANGES.covers(key):
+    if is_ip(key) and PRIVATE_RANGES.covers(key):  # it was redacted, or is a relay of the reporter's own
         raise SubjectError("a private address")
     return text(key)
 

@@ -25,6 +25,8 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import NamedTuple
 
 from ...errors import IntakeError
+from ...special import PRIVATE_RANGES
+from ...subjects import parse
 from .headers import comments, read_head
 
 __all__ = ["Hop", "Network", "last_hop"]
@@ -35,11 +37,6 @@ MAX_LINE = 2048  # characters of one Received line: real ones have 100 to 500
 MAX_WALK = 32  # lines: more relays of ours in a row are a loop
 MAX_HELO = 255  # characters kept
 LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-# A relay that names one of these had the mail from within: a machine of ours that nobody has declared.
-PRIVATE: tuple[Network, ...] = (
-    *map(ip_network, ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12")),
-    *map(ip_network, ("192.168.0.0/16", "::/127", "fc00::/7", "fe80::/10", "fec0::/10")),
-)
 
 BARE = r"(?:IPv6:)?([0-9a-f.:]{3,45})"
 LITERAL = rf"\[{BARE}\](?::\d{{1,5}})?"
@@ -95,7 +92,7 @@ def last_hop(head: bytes, peer: Hop | None, relays: Sequence[Network]) -> Hop:
         hop = line.hop
         if line.pulled:
             ours.append(ip_network(hop.address))
-    if hop is not first and inside(hop.address, PRIVATE):
+    if hop is not first and PRIVATE_RANGES.covers(parse(hop.address)):  # a machine of ours that nobody has declared
         raise IntakeError(f"a relay had it from {hop.address}, which is private and not among the relays")
     return hop
 
