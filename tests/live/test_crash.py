@@ -33,7 +33,8 @@ FIRST = int(time.time()) - 5 * 86_400  # the time of the first report; each has 
 IMPORT = """
 import io, itertools, os, random, sys
 from pathlib import Path
-import dnsbl.app as module
+import dnsbl.importing as module
+from dnsbl.app import App
 from dnsbl import config
 
 path, first, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -54,7 +55,7 @@ class Endless(io.RawIOBase):
         buffer[:size], self.rest = self.rest[:size], self.rest[size:]
         return size
 
-with module.App(config.load(path)) as app:
+with App(config.load(path)) as app:
     taken, take = 0, app.store.take_reports
     def told(source, reports):
         global taken
@@ -188,6 +189,8 @@ def test_killed_in_the_middle_of_a_publish(tmp_path: Path, part: int) -> None:
 def test_killed_while_it_serves(tmp_path: Path) -> None:
     """The whole program under reports by HTTP: front and back killed; each 200 is kept, and the next start answers."""
     path, chance = configure(tmp_path), random.Random(300)
+    with path.open("a") as file:
+        file.write("[guard]\nnetwork = 100000\n")  # this partner is about to list a whole network
     secret = json.loads(run(path, "key", "create", "acme", "--live", "--json").stdout)["secret"]
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/x-ndjson"}
     first = 0
