@@ -12,6 +12,7 @@ from ..errors import IntakeError
 from ..intake.complained import keep_complaints
 from ..intake.complaints import parse_complaint
 from ..intake.partners import partner_gate, permit_of
+from ..intake.reports import Intake
 from ..store.contract import Key, KeyDay
 from .auth import need
 from .body import document
@@ -47,6 +48,7 @@ async def post_complaint(request: web.Request) -> web.StreamResponse:
             answer = await state.threads.complaint(take, batcher.committer, key, body, network)
         except IntakeError as error:
             raise Problem(400, str(error)) from error
+    state.metrics.counted(Intake(answer["taken"], answer["repeated"], answer["rejected"]))
     state.note_use(key)
     if answer["taken"]:
         state.backend.submitted()

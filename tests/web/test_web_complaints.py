@@ -157,3 +157,13 @@ async def test_too_many_complaints_at_once_are_told_to_come_again(tmp_path, monk
                     await asyncio.sleep(0)
             await problem(await site.client.post("/v1/complaints", data=b"x", headers=headers), 503)
         assert [answer["taken"] for answer in await asyncio.gather(*waiting)] == [2, 2]
+
+
+async def test_complaints_are_among_the_reports_that_monitors_see(tmp_path, monkeypatch):
+    async with serving(tmp_path) as site:
+        Complaints(monkeypatch)
+        await post(site, site.bearer("report") | MAIL, b"x")
+        async with site.client.get("/metrics") as response:
+            text = await response.text()
+        assert 'dnsbl_reports_total{result="taken"} 2.0' in text
+        assert 'dnsbl_reports_total{result="rejected"} 1.0' in text

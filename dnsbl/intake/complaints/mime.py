@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...errors import IntakeError
+from ..mail.headers import parameters
 
 __all__ = ["Part", "fields", "header_of", "parts"]
 
@@ -25,8 +26,7 @@ MAX_BOUNDARY = 200  # characters; RFC 2046 section 5.1.1 allows 70, some mailers
 MAX_VALUE = 4096  # characters of a Content-Type looked at
 FOLD = re.compile(r"\r?\n(?=[ \t])")
 FIELD = re.compile(r"([!-9;-~]{1,100})[ \t]*:(.*)")
-KIND = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100})\s*(?:;|$)", re.IGNORECASE)
-BOUNDARY = re.compile(r""";\s*boundary\s*=\s*(?:"([^"\r\n]+)"|([^\s;"]+))""", re.IGNORECASE)
+KIND = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100})\s*$")
 BLANK = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
 
 
@@ -82,16 +82,17 @@ class Walk:
             raise IntakeError(f"a mail of more than {MAX_PARTS:,} parts, or of little but headers")
         header = fields(self.mail[start:body])
         content = header.get("content-type", [""])[0][:MAX_VALUE]
-        named = KIND.match(content)
-        kind = named[1].lower() if named else "text/plain"
-        boundary = BOUNDARY.search(content) if kind.startswith("multipart/") else None
-        if boundary is None:
+        said, more = parameters(content)
+        named = KIND.match(said.partition("(")[0])  # a comment may follow
+        kind = named[1] if named else "text/plain"
+        boundary = more.get("boundary", "") if kind.startswith("multipart/") else ""
+        if not boundary:
             encoding = header.get("content-transfer-encoding", [""])[0].strip().lower()
             yield Part(kind, encoding, self.mail, body, end)
             return
         if level >= MAX_LEVELS:
             raise IntakeError(f"a mail with parts within parts, more than {MAX_LEVELS} deep")
-        for first, last in self.split(boundary[1] or boundary[2], body, end):
+        for first, last in self.split(boundary, body, end):
             yield from self.part(first, last, level + 1)
 
     def split(self, boundary: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -99,7 +100,9 @@ class Walk:
         mail does."""
         if len(boundary) > MAX_BOUNDARY:
             raise IntakeError(f"a mail with a boundary longer than {MAX_BOUNDARY} characters")
-        mark = re.compile(rb"\n--" + re.escape(boundary.rstrip().encode("latin-1")) + rb"(--)?[ \t]*\r?(?=\n|\Z)")
+        mark = re.compile(
+            rb"\n--" + re.escape(boundary.rstrip().encode("latin-1", "replace")) + rb"(--)?[ \t]*\r?(?=\n|\Z)"
+        )
         first = -1
         for found in mark.finditer(self.mail, max(start - 1, 0), end):
             if first >= 0:

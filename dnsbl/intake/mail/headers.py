@@ -140,7 +140,8 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
         if not star:
             found.setdefault(name, text)
         else:
-            found[name] = found.get(name, "") + (unquote(text.rpartition("'")[2]) if "%" in text else text)
+            text = text.split("'", 2)[-1] if text.count("'") > 1 else text  # without charset'language'
+            found[name] = found.get(name, "") + unquote(text)
     return main.strip().lower(), found
 
 

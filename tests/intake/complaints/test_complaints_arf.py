@@ -273,3 +273,21 @@ def test_a_mail_that_a_gateway_wrapped(mailed):
     start = inner.index(b"Content-Type")
     data = mailed((inner[start + 14 :].partition(b"\r\n")[0].decode(), inner[start:].partition(b"\r\n\r\n")[2]))
     assert len(parse_complaint(data, NOW)[0].claims) == 1
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"multipart/report (a report); report-type=feedback-report; boundary=b",
+        b'multipart/report; x="; boundary=q"; boundary=b',
+        b"MULTIPART/Report; boundary*=us-ascii''b",
+    ],
+    ids=["a comment", "a boundary within quotes", "an encoded boundary"],
+)
+def test_a_boundary_however_it_is_written(kind):
+    """These were lost: real mailers write comments and RFC 2231."""
+    data = (
+        b"From: fbl@provider.example\nContent-Type: " + kind + b"\n\n--b\nContent-Type: message/feedback-report\n\n"
+        b"Feedback-Type: abuse\nSource-IP: 192.0.2.7\n\n--b--\n"
+    )
+    assert [claim.subject for complaint in parse_complaint(data, NOW) for claim in complaint.claims] == ["192.0.2.7"]
