@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 FUTURE = DAY  # seconds that a reporter's clock may be ahead; more is no time of an incident
-OLDEST = 90 * DAY  # seconds; what happened earlier says nothing about who has the address now
 MAX_HITS = 10_000  # of one claim: a score saturates far below, and one reporter writes any number it likes
 MAX_URI = 4096  # characters; only the host of it is of use
 MAX_FACT = 200  # characters kept of one fact
@@ -120,12 +119,9 @@ def organisation(written: str) -> str:
 
 
 def untimely(at: int, now: int) -> str:
-    """Why nothing is listed for what happened at such a time; "" where it may be."""
-    if at > now + FUTURE:
-        return "its time lies more than a day ahead"
-    if at < now - OLDEST:
-        return f"it is about something more than {OLDEST // DAY} days ago"
-    return ""
+    """Why nothing is listed for what happened at such a time; "" where it may be. What is old keeps its own time, and
+    weighs as little as that leaves it."""
+    return "its time lies more than a day ahead" if at > now + FUTURE else ""
 
 
 def fact(written: str) -> str:

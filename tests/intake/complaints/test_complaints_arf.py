@@ -162,6 +162,7 @@ def test_two_reports_in_one_mail_list_nothing(mailed):
         ([], NOW),  # it does not say
         (["Arrival-Date: Wed, 15 Nov 2023 22:00:00 +0000"], NOW - 800 + DAY),  # a clock that is ahead
         (["Arrival-Date: Thu, 17 Aug 2023 00:00:00 +0000"], NOW - 89 * DAY - 80_000),
+        (["Arrival-Date: Sat, 15 Aug 2015 00:00:00 +0000"], 1_439_596_800),  # as old as it is: it weighs nothing now
     ],
 )
 def test_times_that_are_believed(complain, lines, at):
@@ -172,7 +173,6 @@ def test_times_that_are_believed(complain, lines, at):
     ("lines", "why"),
     [
         (["Arrival-Date: Fri, 17 Nov 2023 00:00:00 +0000"], "ahead"),
-        (["Arrival-Date: Tue, 15 Aug 2023 00:00:00 +0000"], "90 days ago"),
         (["Arrival-Date: yesterday"], "no date"),
         (["Arrival-Date: Tue, 99 Nov 2023 99:99:99 +9999"], "no date"),
         (["Arrival-Date: " + "9" * 9000], "no date"),

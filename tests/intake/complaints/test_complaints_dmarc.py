@@ -107,7 +107,7 @@ def test_a_record_that_is_none_spoils_itself_only(bad):
 
 @pytest.mark.parametrize(
     ("end", "why"),
-    [(NOW + 100_000, "ahead"), (NOW - 91 * 86400, "90 days"), ("", "when"), ("soon", "when"), ("9" * 99, "when")],
+    [(NOW + 100_000, "ahead"), ("", "when"), ("soon", "when"), ("9" * 99, "when")],
 )
 def test_times_that_list_nothing(end, why):
     complaint = parse(report(row(), end=end))

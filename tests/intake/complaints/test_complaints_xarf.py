@@ -138,7 +138,7 @@ def test_sources(source, subject):
 
 @pytest.mark.parametrize(
     "time",
-    ["", None, 1700000000, "yesterday", "2023-08-01T00:00:00Z", "2023-11-17T00:00:00Z", "0001-01-01T00:00+23:59"],
+    ["", None, 1700000000, "yesterday", "2023-11-17T00:00:00Z", "0001-01-01T00:00+23:59"],
 )
 def test_times_that_list_nothing(time):
     assert parse(version4(timestamp=time)).claims == []
