@@ -3,7 +3,8 @@ decides what waits. Every deed is in the audit trail. The caller settles afterwa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,10 +54,14 @@ class Desk:
         return found
 
     def source_rows(self) -> list[dict[str, Any]]:
-        now = clock.now()
-        return [self.source_row(source, now) for source in self.store.sources().values()]
+        now, held = clock.now(), self.held()
+        return [self.source_row(source, now, held) for source in self.store.sources().values()]
 
-    def source_row(self, source: Source, now: int) -> dict[str, Any]:
+    def held(self) -> Counter[int]:
+        """How many places wait for a person, by source."""
+        return Counter(hold.source for hold in self.store.holds() if hold.state == HELD)
+
+    def source_row(self, source: Source, now: int, held: Counter[int]) -> dict[str, Any]:
         since = now - DAYS * clock.DAY
         return {
             "name": source.name,
@@ -70,7 +75,7 @@ class Desk:
             "network": source.network or None,
             "listed": self.store.listed_since(source.id, since // clock.DAY) if source.guarded else None,
             "overturned": len(self.store.overturned(source.id, since)),
-            "held": sum(hold.source == source.id and hold.state == HELD for hold in self.store.holds()),
+            "held": held[source.id],
         }
 
     def show_source(self, name: str) -> dict[str, Any]:
@@ -79,14 +84,14 @@ class Desk:
         exempt = self.exemptions.get(now)
         would = simulate(self.store, self.zones(), exempt, source.id, now) if source.simulated else []
         return {
-            **self.source_row(source, now),
+            **self.source_row(source, now, self.held()),
             "would_list": [
                 {"zone": w.zone, "claimed": w.claimed, "listed": w.listed, "examples": [text(s) for s in w.examples]}
                 for w in would
             ],
             "wrong": [wrong(row) for row in self.store.overturned(source.id, now - DAYS * clock.DAY)[-MAX_SHOWN:]],
             "holds": self.hold_rows([hold for hold in self.store.holds() if hold.source == source.id]),
-            "purges": [self.purge_row(purge) for purge in self.store.purges() if purge.source == source.id],
+            "purges": [row for row in self.purge_rows() if row["source"] == source.name],
         }
 
     def set_source(
@@ -120,7 +125,7 @@ class Desk:
             self.judge(now)
         source = self.source(name)
         note = {"note": "lists nothing alone"} if simulated is False and not self.lists_alone(source) else {}
-        return {**self.source_row(source, now), **note}
+        return {**self.source_row(source, now, self.held()), **note}
 
     def lists_alone(self, source: Source) -> bool:
         """Whether any zone that it counts in believes a source enough to list what nobody else says."""
@@ -176,24 +181,13 @@ class Desk:
 
     def purges_row(self, purges: list[Purge]) -> dict[str, Any]:
         """What was taken or put back at once: the first, and under "also" the others."""
-        first, *others = map(self.purge_row, purges)
+        names = self.names()
+        first, *others = (purge_row(purge, names) for purge in purges)
         return {**first, "also": others} if others else first
 
     def purge_rows(self) -> list[dict[str, Any]]:
-        return [self.purge_row(purge) for purge in self.store.purges()]
-
-    def purge_row(self, purge: Purge) -> dict[str, Any]:
-        return {
-            "id": purge.id,
-            "source": self.name_of(purge.source),
-            "at": clock.rfc3339(purge.at),
-            "since": clock.rfc3339(purge.since),
-            "until": clock.rfc3339(purge.until),
-            "reason": purge.reason,
-            "reports": purge.reports,
-            "entries": purge.entries,
-            "undone": clock.rfc3339(purge.undone),
-        }
+        names = self.names()
+        return [purge_row(purge, names) for purge in self.store.purges()]
 
     # what waits
 
@@ -201,9 +195,10 @@ class Desk:
         """What waits for a person, and who tried to have listed what may not be. Reads all that those who wait ever
         claimed."""
         holds = [hold for hold in self.store.holds() if everything or hold.state == HELD]
+        names = self.names()
         return {
             "holds": self.hold_rows(holds),
-            "attempts": [self.attempt_row(attempt) for attempt in self.store.attempts(MAX_SHOWN)],
+            "attempts": [attempt_row(attempt, names) for attempt in self.store.attempts(MAX_SHOWN)],
         }
 
     def decide(self, number: int, approve: bool, note: str, until: int | None = None) -> dict[str, Any]:
@@ -221,7 +216,7 @@ class Desk:
                 self.store.audit(now, OPERATOR, f"hold {state}", f"{self.name_of(each.source)} {each.place}", note)
             touch_family(self.store, {hold.source})
             self.judge(now)
-        return self.hold_row(decided, 0)
+        return self.hold_row(decided, 0, self.names())
 
     def held_with(self, hold: Hold) -> list[Hold]:
         """What the family's other sources have waiting in the same place."""
@@ -230,16 +225,16 @@ class Desk:
         return [each for each in there if each.id != hold.id and each.state == HELD and each.source in family]
 
     def hold_rows(self, holds: list[Hold]) -> list[dict[str, Any]]:
-        found = claimed(self.store, self.guard, holds)
-        return [self.hold_row(hold, found.get(hold.id, 0)) for hold in holds]
+        found, names = claimed(self.store, self.guard, holds), self.names()
+        return [self.hold_row(hold, found.get(hold.id, 0), names) for hold in holds]
 
-    def hold_row(self, hold: Hold, claims: int) -> dict[str, Any]:
+    def hold_row(self, hold: Hold, claims: int, names: Mapping[int, str]) -> dict[str, Any]:
         """`claims`: addresses of the place that the source claims by now, which approving lists."""
         amount, size = max(hold.listings, claims), self.guard.size(hold.place)
         share = min(1.0, amount / size) if size else hold.share
         return {
             "id": hold.id,
-            "source": self.name_of(hold.source),
+            "source": names[hold.source],
             "zone": hold.zone,
             "place": hold.place,
             "why": hold.why,
@@ -250,16 +245,6 @@ class Desk:
             "state": hold.state,
             "until": clock.rfc3339(hold.until),
             "note": hold.note,
-        }
-
-    def attempt_row(self, attempt: Attempt) -> dict[str, Any]:
-        return {
-            "source": self.name_of(attempt.source),
-            "subject": text(attempt.subject),
-            "why": attempt.why,
-            "first": clock.rfc3339(attempt.first),
-            "last": clock.rfc3339(attempt.last),
-            "count": attempt.count,
         }
 
     # what was wrong
@@ -277,18 +262,15 @@ class Desk:
     def evidence_of(self, subject: bytes) -> list[dict[str, Any]]:
         """Munged samples on a subject and what contains it, the newest first."""
         chain = list(dict.fromkeys([subject, listing_key(subject), *ancestors(subject)]))
-        return [self.sample_row(sample) for sample in self.store.samples(chain, SAMPLES)]
+        names, samples = self.names(), self.store.samples(chain, SAMPLES)
+        return [sample_row(sample, names) for sample in samples]
 
-    def sample_row(self, sample: Sample) -> dict[str, Any]:
-        return {
-            "at": clock.rfc3339(sample.at),
-            "source": self.name_of(sample.source),
-            "kind": sample.kind,
-            "facts": sample.facts,
-        }
+    def names(self) -> dict[int, str]:
+        """The names of sources, read once for many rows."""
+        return {source.id: source.name for source in self.store.sources().values()}
 
     def name_of(self, source: int) -> str:
-        return self.store.sources()[source].name
+        return self.names()[source]
 
 
 def root_of(name: str) -> str:
@@ -300,3 +282,37 @@ def root_of(name: str) -> str:
 
 def wrong(row: Overturned) -> dict[str, Any]:
     return {"subject": text(row.subject), "at": clock.rfc3339(row.at), "why": row.why}
+
+
+def purge_row(purge: Purge, names: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "id": purge.id,
+        "source": names[purge.source],
+        "at": clock.rfc3339(purge.at),
+        "since": clock.rfc3339(purge.since),
+        "until": clock.rfc3339(purge.until),
+        "reason": purge.reason,
+        "reports": purge.reports,
+        "entries": purge.entries,
+        "undone": clock.rfc3339(purge.undone),
+    }
+
+
+def attempt_row(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "source": names[attempt.source],
+        "subject": text(attempt.subject),
+        "why": attempt.why,
+        "first": clock.rfc3339(attempt.first),
+        "last": clock.rfc3339(attempt.last),
+        "count": attempt.count,
+    }
+
+
+def sample_row(sample: Sample, names: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "at": clock.rfc3339(sample.at),
+        "source": names[sample.source],
+        "kind": sample.kind,
+        "facts": sample.facts,
+    }

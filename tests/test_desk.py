@@ -124,7 +124,7 @@ def test_a_purge_is_in_the_trail_and_can_be_undone_by_its_number(app: App, partn
     app.settle()
     assert (done["source"], done["reports"], done["undone"]) == ("acme", 1, None)
     assert app.desk.purge_rows() == [done]
-    assert app.desk.source_row(app.desk.source("acme"), clock.now())["simulated"]
+    assert app.desk.source_row(app.desk.source("acme"), clock.now(), app.desk.held())["simulated"]
     assert app.dns_codes("ip", parse("46.1.0.1")) == []
     assert app.desk.undo_purge(done["id"])["undone"]
     app.settle()
