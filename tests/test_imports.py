@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "dnsbl"
 
 # Each may import those before it.
 GROUND = [
-    "errors", "clock", "subjects", "model", "config", "special", "hashing", "protected", "geo", "files", "keyed",
+    "errors", "clock", "phrases", "subjects", "model", "config", "special", "hashing", "protected", "geo", "files", "keyed",
     "sdnotify", "native",
 ]  # fmt: skip
 # From the ground up. A module imports from its own layer's package and from the layers before; those of one line do
@@ -21,9 +21,9 @@ LAYERS: list[set[str]] = [
     set(GROUND),
     {"store"},
     {"intake", "reputation"},
-    {"zones"},
+    {"zones", "removal"},
     {"dns", "web", "documents"},
-    {"desk", "importing"},
+    {"desk", "hooks", "importing", "people"},
     {"app", "queries"},
     {"back", "front", "screens", "verbs"},
     {"serving", "screens_sources"},

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from .base import Listen, Model, Name, Network, Seconds, Share, parse_listen
 
 __all__ = [
-    "Config", "DnsConfig", "GeoConfig", "GuardConfig", "RetentionConfig",
+    "Config", "DnsConfig", "GeoConfig", "GuardConfig", "MailConfig", "ProofConfig", "RetentionConfig",
     "StoreConfig", "TrapAddress", "TrapConfig", "WebConfig",
 ]  # fmt: skip
 
@@ -67,6 +67,48 @@ class WebConfig(Model):
     proxies: list[Network] = Field(default=[], max_length=64)  # whose X-Forwarded-For is believed
 
 
+def resolver(text: str) -> str:
+    """An address and port; empty: the system's resolver; "off": nothing is looked up."""
+    if text not in ("", "off"):
+        parse_listen(text)
+    return text
+
+
+Resolver = Annotated[str, AfterValidator(resolver)]
+
+
+class MailConfig(Model):
+    """How our own mail leaves. Without a relay none is sent, and no proof by mail is offered."""
+
+    relay: Listen | None = None  # host and port of a mail server that takes mail from us
+    sender: str = ""  # an address that takes bounces
+    tls: Literal["off", "starttls", "always"] = "starttls"  # where a relay on the loopback offers none, "starttls" goes on
+    username: str = ""
+    password: SecretStr = SecretStr("")
+
+    @model_validator(mode="after")
+    def whole(self) -> MailConfig:
+        if self.relay and not MailAddress.fullmatch(self.sender):
+            raise ValueError("sender: the mail address that removal mail comes from is needed with a relay")
+        if bool(self.username) != bool(self.password.get_secret_value()):
+            raise ValueError("username and password come together")
+        return self
+
+
+class ProofConfig(Model):
+    """Where it is looked up who controls a subject."""
+
+    resolver: Resolver = ""  # for reverse names and TXT records; "off": no proof by DNS, nor by mail
+    rdap: str = "https://rdap.org/"  # asked for the abuse contact of a network; empty: nobody is asked
+
+    @field_validator("rdap")
+    @classmethod
+    def web_address(cls, address: str) -> str:
+        if address and not re.fullmatch(r"https?://[^\s/?#]+/([^\s?#]+/)?", address):
+            raise ValueError("rdap: an http(s) address that ends in a slash, or empty")
+        return address
+
+
 class TrapAddress(Model):
     """Whose mail is taken: one address, or every address of a domain and of the names below it."""
 
@@ -101,19 +143,12 @@ class TrapConfig(Model):
     relays: list[Network] = Field(default=[], max_length=256)  # ours: what their Received line says is believed
     proxy: list[Network] = Field(default=[], max_length=256)  # who must begin with a PROXY header
     authserv_ids: list[Name] = Field(default=[], max_length=16)  # whose Authentication-Results are believed
-    resolver: str = ""  # for SPF, DKIM, DMARC: an address and port; empty: the system's; "off": they are not evaluated
+    resolver: Resolver = ""  # for SPF, DKIM, DMARC; "off": they are not evaluated
     max_bytes: int = Field(default=2**20, ge=2**12, le=2**24)  # of one mail; more is refused
     connections: int = Field(default=200, ge=1, le=2000)
     per_network: int = Field(default=50, ge=1, le=2000)  # connections from one /24 or /48
     trust: TrapTrust = TrapTrust()
     addresses: list[TrapAddress] = []
-
-    @field_validator("resolver")
-    @classmethod
-    def known(cls, resolver: str) -> str:
-        if resolver not in ("", "off"):
-            parse_listen(resolver)
-        return resolver
 
     @model_validator(mode="after")
     def paired(self) -> TrapConfig:
@@ -157,6 +192,7 @@ class RetentionConfig(Model):
     purged: Seconds = 90 * 86_400  # how long the purge of a source can be undone
     journal: Annotated[Seconds, Field(ge=86_400)] = 400 * 86_400  # what was listed when, and exemptions that ended
     audit: Annotated[Seconds, Field(ge=86_400)] = 5 * 366 * 86_400
+    removals: Annotated[Seconds, Field(ge=86_400)] = 400 * 86_400  # requests, once they are done
 
 
 class Config(Model):
@@ -169,6 +205,8 @@ class Config(Model):
     dns: DnsConfig = DnsConfig()
     web: WebConfig = WebConfig()
     trap: TrapConfig = TrapConfig()
+    mail: MailConfig = MailConfig()
+    proof: ProofConfig = ProofConfig()
     guard: GuardConfig = GuardConfig()
     geo: GeoConfig = GeoConfig()
     retention: RetentionConfig = RetentionConfig()

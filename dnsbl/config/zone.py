@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ..model import CATEGORIES
 from .base import DnsTtl, Model, Name, Network, Seconds, Share
 
-__all__ = ["CodeDef", "ZoneDef", "template"]
+__all__ = ["PROOFS", "CodeDef", "Proof", "Removal", "ZoneDef", "template"]
 
 SubLabel = re.compile(
     r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}"
@@ -110,8 +110,45 @@ class Checks(Model):
     max_cover: Share = 0.1  # share of the whole IPv4 space that may be listed
 
 
+# Kinds of proof that one controls a subject, the weakest first: the request comes from the address itself; a mailbox at
+# its name; a record in its DNS; the abuse contact of its network, or a partner that owns it.
+PROOFS = ("address", "mailbox", "dns", "range")
+Proof = Literal["address", "mailbox", "dns", "range"]
+BY_PERSON = frozenset(("hijacked", "snowshoe", "phishing"))  # categories that a person decides unless a zone says else
+WEAKEST: dict[str, Proof] = {"dynamic": "mailbox", "phishing": "dns", "snowshoe": "range", "hijacked": "range"}
+
+
 class Removal(Model):
+    """What it takes to be taken off, by category, and how often. Nothing here costs money (RFC 6471 section 2.2)."""
+
     grace: Seconds = 7 * 86_400  # how long a removed subject stays off whatever feeds say
+    self_serve: list[str] = [category for category in CATEGORIES if category not in BY_PERSON]  # need no person
+    proofs: dict[str, Proof] = {}  # category -> the weakest proof that will do, where it is another than usual
+    quiet: Seconds = 3600  # nothing reported for so long: what still goes on is not taken off
+    cool_down: Seconds = 86_400  # from one removal to the next of the same subject; twice as long after each
+    max_cool_down: Seconds = 30 * 86_400
+    memory: Seconds = 90 * 86_400  # removals that long ago do not count any more
+    per_requester: int = Field(default=10, ge=1)  # removals a day that one /24 or /64 is granted
+    per_network: int = Field(default=20, ge=1)  # removals a day in one /24 or /48
+    per_asn: int = Field(default=200, ge=1)  # removals a day in one autonomous system
+    exempt_policy: Seconds = 180 * 86_400  # how long a single address stays out of a declared (dynamic) range
+
+    @field_validator("self_serve")
+    @classmethod
+    def known(cls, categories: list[str]) -> list[str]:
+        if unknown := [c for c in categories if c not in CATEGORIES]:
+            raise ValueError(f"unknown category {', '.join(unknown)}")
+        return categories
+
+    @field_validator("proofs")
+    @classmethod
+    def known_keys(cls, proofs: dict[str, Proof]) -> dict[str, Proof]:
+        cls.known(list(proofs))
+        return proofs
+
+    def weakest(self, category: str) -> Proof:
+        """The weakest proof that will do for a listing in this category."""
+        return self.proofs.get(category) or WEAKEST.get(category, "address")
 
 
 class ZoneDef(Model):

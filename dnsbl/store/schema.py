@@ -166,7 +166,92 @@ CREATE TABLE sample_subject (
 CREATE INDEX sample_subject_by_sample ON sample_subject (sample);
 """
 
-MIGRATIONS: list[tuple[str, str]] = [("first tables", FIRST), ("traps, partners and guards", SECOND)]
+THIRD = """
+-- Removals: requests to be taken off, and what became of each. Secrets are kept as digests only.
+CREATE TABLE removal (
+    id INTEGER PRIMARY KEY, link BLOB NOT NULL UNIQUE, -- SHA-256 of its private link
+    subject BLOB NOT NULL, zones TEXT NOT NULL, state TEXT NOT NULL, way TEXT NOT NULL,
+    requester TEXT NOT NULL, -- the /24 or /64 that it came from
+    network BLOB NOT NULL, asn INTEGER, -- the subject's, to count what was granted there
+    said TEXT NOT NULL, proof TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '[]',
+    at INTEGER NOT NULL, changed INTEGER NOT NULL, expires INTEGER, granted INTEGER, until INTEGER,
+    decider TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '', appealed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX removal_by_subject ON removal (subject);
+CREATE INDEX removal_by_state ON removal (state, changed);
+CREATE INDEX removal_by_requester ON removal (requester, at);
+CREATE INDEX removal_by_network ON removal (network, granted) WHERE granted IS NOT NULL;
+CREATE INDEX removal_by_asn ON removal (asn, granted) WHERE granted IS NOT NULL;
+CREATE TABLE removal_event (
+    id INTEGER PRIMARY KEY, removal INTEGER NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL
+);
+CREATE INDEX removal_event_by_removal ON removal_event (removal);
+-- What was asked as proof of control. `target`: a mailbox or a DNS name.
+CREATE TABLE challenge (
+    id INTEGER PRIMARY KEY, removal INTEGER NOT NULL, proof TEXT NOT NULL, target TEXT NOT NULL,
+    nonce TEXT NOT NULL, digest BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER
+);
+CREATE INDEX challenge_by_removal ON challenge (removal);
+-- A removal that yields ends when new reports alone would list its subject.
+ALTER TABLE exemption ADD COLUMN yields INTEGER NOT NULL DEFAULT 0;
+
+-- Mail to be sent. What it says is made when it is sent: a token is never kept.
+CREATE TABLE outgoing (
+    id INTEGER PRIMARY KEY, challenge INTEGER NOT NULL, recipient TEXT NOT NULL, language TEXT NOT NULL,
+    at INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'waiting', -- waiting, sent, failed
+    said TEXT NOT NULL DEFAULT '' -- the other side's last words
+);
+CREATE INDEX outgoing_next ON outgoing (next) WHERE state = 'waiting';
+
+-- People at the desk.
+CREATE TABLE person (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, password TEXT NOT NULL,
+    totp_nonce TEXT NOT NULL DEFAULT '', totp_since INTEGER, totp_step INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL, disabled INTEGER, failures INTEGER NOT NULL DEFAULT 0, locked INTEGER
+);
+CREATE TABLE passkey (
+    id BLOB PRIMARY KEY, person INTEGER NOT NULL, public_key BLOB NOT NULL, uses INTEGER NOT NULL, name TEXT NOT NULL,
+    created INTEGER NOT NULL, last_used INTEGER
+) WITHOUT ROWID;
+CREATE TABLE session (
+    digest BLOB PRIMARY KEY, person INTEGER NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+) WITHOUT ROWID;
+-- The first of two people that a wide decision needs.
+CREATE TABLE seconding (deed TEXT PRIMARY KEY, who TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+
+-- What partners own, and who is told when it is listed or freed.
+CREATE TABLE owned (
+    source INTEGER NOT NULL, subject BLOB NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (source, subject)
+) WITHOUT ROWID;
+CREATE TABLE hook (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL, url TEXT NOT NULL, nonce TEXT NOT NULL, created INTEGER NOT NULL,
+    UNIQUE (source, url)
+);
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY, hook INTEGER NOT NULL, event TEXT NOT NULL, at INTEGER NOT NULL, next INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'waiting', said TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX delivery_next ON delivery (next) WHERE state = 'waiting';
+
+-- The desk. A feed's switch: NULL is as its file says.
+ALTER TABLE feed ADD COLUMN switched INTEGER;
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is only ever added to');
+END;
+
+-- look-up
+CREATE INDEX listing_change_by_subject ON listing_change (subject, zone);
+"""
+
+MIGRATIONS: list[tuple[str, str]] = [
+    ("first tables", FIRST),
+    ("traps, partners and guards", SECOND),
+    ("removals and the desk", THIRD),
+]
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

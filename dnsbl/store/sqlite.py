@@ -15,12 +15,26 @@ from .claims import ClaimsPart
 from .exempting import ExemptingPart
 from .forgetting import ForgettingPart
 from .guarding import GuardingPart
+from .hooking import HookingPart
 from .keeping import KeepingPart
+from .mailing import MailingPart
+from .people import PeoplePart
+from .removing import RemovingPart
 
 __all__ = ["SqliteStore", "open_store"]
 
 
-class SqliteStore(ClaimsPart, ExemptingPart, GuardingPart, ForgettingPart, KeepingPart):
+class SqliteStore(
+    ClaimsPart,
+    ExemptingPart,
+    GuardingPart,
+    ForgettingPart,
+    KeepingPart,
+    RemovingPart,
+    MailingPart,
+    PeoplePart,
+    HookingPart,
+):
     """`dnsbl.store.contract.Store` in one SQLite file."""
 
 

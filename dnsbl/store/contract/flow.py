@@ -1,13 +1,4 @@
-"""What a store promises. SQLite keeps it today; a PostgreSQL store will be held to the same conformance suite.
-
-Promises that hold for every method:
-
-- A call that changes something is one transaction: after it returns the change survives a crash of the
-  process at any later moment; if it raises, nothing of it is there.
-- Calls from any thread; changes are taken one at a time, reads do not wait for them.
-- Subjects are keys of `dnsbl.subjects`; times are whole seconds; categories are names.
-- Failure is errors.StoreError with a sentence; nothing else is raised for the store's own troubles.
-"""
+"""The flow through the store: claims in, listings out; and what is kept beside it."""
 
 from __future__ import annotations
 
@@ -16,8 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..model import Report
-from .rows import (
+from ...model import Report
+from ..rows import (
     Attempt,
     Change,
     Decision,
@@ -40,12 +31,12 @@ from .rows import (
 
 __all__ = [
     "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key", "KeyDay",
-    "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
+    "Flow", "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Taken",
 ]  # fmt: skip
 
 
-class Store(Protocol):
-    """The contract. Grouped as the flow goes: in, derived, exemptions, out, keeping."""
+class Flow(Protocol):
+    """What is claimed and what follows from it. Grouped as the flow goes: in, derived, exemptions, out, keeping."""
 
     def close(self) -> None: ...
     def transaction(self) -> AbstractContextManager[Any]:
