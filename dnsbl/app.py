@@ -22,6 +22,7 @@ from . import clock, documents
 from .config import FeedDef, Settings, ZoneDef
 from .config.base import Network
 from .desk import Desk
+from .desk.removals import RemovalDesk
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
 from .files import replacing
 from .geo import Networks
@@ -32,13 +33,18 @@ from .intake import partners
 from .intake.gate import REPORT_WIDEST, Gate
 from .keyed import Keyed
 from .model import Report
+from .people import People
 from .protected import ORIGIN, REASON, protected
+from .removal.proving import Proving
+from .removal.rdap import Rdap
+from .removal.requests import Removals
+from .removal.resolving import Resolving
 from .reputation.explain import explain
 from .reputation.guard import Guard
 from .reputation.sweep import ExemptionCache, sweep
 from .special import refused
 from .store import Exemption, FeedState, KeyLimits, SqliteStore, open_store
-from .subjects import kind, listing_key, text
+from .subjects import is_ip, kind, listing_key, text
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
 from .zones.served import ServedZone, read_pointer, zone_directory
@@ -76,7 +82,19 @@ class App:
         self.store: SqliteStore = open_store(self.settings.config)
         self.exemptions = ExemptionCache(self.store)
         self.guard = Guard(self.settings.config.guard, self.networks)
-        self.desk = Desk(self.store, lambda: dict(self.zones), self.exemptions, self.guard)
+        self.removals = self.make_removals()
+        self.removal_desk = RemovalDesk(self.removals, self.check)
+        proof = self.settings.config.proof
+        self.proving = Proving(self.removals, Resolving(proof.resolver), Rdap(proof.rdap, self.public_url))
+        self.desk = Desk(
+            self.store,
+            lambda: dict(self.zones),
+            self.exemptions,
+            self.guard,
+            lambda: self.feeds,
+            self.data_dir / "quarantine",
+            self.networks_of,
+        )
         self.publishers = self.make_publishers()
         self.protect()
         return self
@@ -133,6 +151,24 @@ class App:
     def proxies(self) -> Sequence[Network]:
         return self.settings.config.web.proxies
 
+    @property
+    def public_url(self) -> str:
+        return self.settings.config.web.public_url
+
+    def make_removals(self) -> Removals:
+        config = self.settings.config
+        return Removals(
+            self.store,
+            lambda: self.zones,
+            lambda subject, now: explain(self.store, self.zones, self.exemptions.get(now), subject, now, self.guard),
+            lambda subject: self.networks.asn(subject) if is_ip(subject) else None,
+            lambda zone, subject: bool(self.dns_codes(zone, subject)),
+            lambda: self.keyed,
+            mail=config.mail.relay is not None,
+            dns=config.proof.resolver != "off",
+            rdap=bool(config.proof.rdap),
+        )
+
     def make_publishers(self) -> dict[str, Publisher]:
         return {name: Publisher(self.store, zone, self.data_dir) for name, zone in self.zones.items()}
 
@@ -142,6 +178,11 @@ class App:
             self.settings = settings.model_copy(update={"config": self.settings.config})
             self.publishers = self.make_publishers()
         self.reconcile()
+
+    @cached_property
+    def people(self) -> People:
+        """Who may sign in at the desk. The key of their authenticator apps is read when first needed."""
+        return People(self.store, lambda: self.keyed, self.public_url)
 
     def protect(self) -> None:
         """The exemptions that come with the program, as this program has them."""
@@ -159,7 +200,7 @@ class App:
     def reconcile(self) -> None:
         """Decide everything anew where the rules are others than those the listings were decided by; and let go what
         feeds that are off or gone still hold."""
-        enabled = {name for name, feed in self.feeds.items() if feed.enabled}
+        enabled = {feed.name for feed in self.feeds_on()}
         for source in self.store.sources().values():
             if source.kind == "feed" and source.name not in enabled:
                 entry = self.store.replace_entries(source.id, {}, {}, "other", clock.now())
@@ -205,6 +246,7 @@ class App:
                 if published:
                     done.append(published)
                     progress(f"zone {name} published", 1)
+            self.removals.advance(now)
         self.unpublished = unpublished
         return done
 
@@ -269,6 +311,18 @@ class App:
         self.need_published()
         return result
 
+    def feeds_on(self) -> list[FeedDef]:
+        """Feeds that are pulled and believed now: as a person switched them, else as their files say."""
+        states = self.store.feed_states()
+        return [feed for name, feed in self.feeds.items() if pulling.is_on(feed, states.get(name))]
+
+    def switch_feed(self, name: str, on: bool, who: str = OPERATOR, why: str = "") -> dict[str, Any]:
+        """Switch a feed, settled; a server that runs follows within seconds. Raises IntakeError."""
+        self.desk.switch_feed(name, on, who, why)
+        self.reconcile()
+        self.settle_after()
+        return self.desk.show_feed(name)
+
     async def pull(self, feed: FeedDef, accept: bool = False) -> pulling.Pulled:
         """Pull one feed into the store. The caller settles."""
         contact = self.settings.config.web.public_url
@@ -276,14 +330,14 @@ class App:
             self.store, feed, self.data_dir / "quarantine", clock.now(), accept, contact, self.networks_of
         )
 
-    def report(self, subject: str, category: str, source: str) -> Report:
+    def report(self, subject: str, category: str, source: str, who: str = OPERATOR) -> Report:
         """One report by an operator, settled. Raises SubjectError, IntakeError where it is refused."""
         made = self.gate(category=category, widest=OPERATOR_WIDEST).report(text(parsed(subject)))
         if isinstance(made, str):
             raise IntakeError(f"{subject[:100]!r}: {made}")
         where = self.store.source(source, OPERATOR, trust=1.0, keep=True)
         self.store.take_reports(where.id, [made])
-        self.store.audit(clock.now(), OPERATOR, "report", text(made.subject), category)
+        self.store.audit(clock.now(), who, "report", text(made.subject), category)
         self.settle_after()
         return made
 
@@ -305,27 +359,36 @@ class App:
             ("guards", keep.reports),
         ):
             self.store.forget_kept(kind_, now - age)
+        self.store.forget_removals(now - keep.removals)
         self.desk.judge(now)
 
     # exemptions
 
-    def allow(self, subject: str, reason: str, until: int | None, zone: str = "") -> None:
+    def allow(self, subject: str, reason: str, until: int | None, zone: str = "", who: str = OPERATOR) -> None:
+        """Put a subject on the allow-list, settled. `desk.agreed_exemption` says whether a page may. Raises
+        SubjectError."""
         key = parsed(subject)
         now = clock.now()
-        self.store.add_exemption(Exemption(key, reason, OPERATOR, zone, now, until))
-        self.store.audit(now, OPERATOR, "allow", text(key), reason)
+        with self.store.transaction():
+            self.store.add_exemption(Exemption(key, reason, OPERATOR, zone, now, until))
+            self.store.audit(now, who, "allow", text(key), reason)
         self.settle_after()
 
-    def disallow(self, subject: str) -> int:
+    def disallow(self, subject: str, who: str = OPERATOR, why: str = "") -> int:
+        """Take a subject off the allow-list in all zones, settled; of how many. Raises SubjectError, IntakeError."""
         key = parsed(subject)
-        count = self.store.remove_exemption(key, at=clock.now())
-        if not count:
-            raise IntakeError(f"{text(key)} is not on the allow-list; `dnsbl allow list` shows what is")
-        self.store.audit(clock.now(), OPERATOR, "disallow", text(key), "")
+        now = clock.now()
+        with self.store.transaction():
+            count = self.store.remove_exemption(key, at=now)
+            if not count:
+                raise IntakeError(f"{text(key)} is not on the allow-list; `dnsbl allow list` shows what is")
+            self.store.audit(now, who, "disallow", text(key), why)
         self.settle_after()
         return count
 
-    def delist(self, subject: str, zone: str, reason: str, wrong: bool = False) -> tuple[list[str], int]:
+    def delist(
+        self, subject: str, zone: str, reason: str, wrong: bool = False, who: str = OPERATOR
+    ) -> tuple[list[str], int]:
         """Take a subject off: exempt for the zone's grace, and what was reported before does not count again. `wrong`:
         it should never have been listed, which costs those who claimed it their trust."""
         key = listing_key(parsed(subject))
@@ -335,14 +398,11 @@ class App:
             what = f"zone {zone} is not" if zone else "no zone is"
             raise IntakeError(f"{text(key)}: {what} about subjects of this kind")
         now = clock.now()
-        until = now + min(each.removal.grace for each in zones)
-        for each in zones:
-            self.store.add_exemption(Exemption(key, reason, "removal", each.name, now, now + each.removal.grace))
-        self.store.audit(now, OPERATOR, "delist", text(key), reason)
+        removal = self.removals.by_operator(key, zones, reason, who, now)
         if wrong:
             self.desk.overturn(key, reason)
         self.settle_after()
-        return [each.name for each in zones], until
+        return [each.name for each in zones], removal.until or now
 
     # out
 
@@ -365,33 +425,42 @@ class App:
         return view
 
     def check(self, subject: str) -> dict[str, Any]:
-        """Everything about one subject. Raises SubjectError."""
+        """Everything about one subject, read at one moment. Raises SubjectError."""
         key = parsed(subject)
         now = clock.now()
-        exempt = self.exemptions.get(now)
-        views = explain(self.store, self.zones, exempt, key, now, self.guard)
+        with self.store.moment():
+            exempt = self.exemptions.get(now)
+            views = explain(self.store, self.zones, exempt, key, now, self.guard)
+            evidence = self.desk.evidence_of(key)
+        dns = self.answers(key)
         return {
             "subject": text(key),
             "kind": kind(key),
-            "zones": [documents.zone(view, key, self.dns_codes(view.zone.name, key)) for view in views],
+            "zones": [documents.zone(view, key, dns.get(view.zone.name)) for view in views],
             "exemptions": [documents.exemption(e) for e in exempt.why(key)],
-            "evidence": self.desk.evidence_of(key),
+            "evidence": evidence,
+        }
+
+    def answers(self, subject: bytes) -> dict[str, list[str]]:
+        """What each published zone of its kind answers for a subject now."""
+        with self.looking:
+            self.snapshots.look(list(self.zones))
+            views = dict(self.snapshots.views)
+        return {
+            name: documents.answered(view, subject) for name, view in views.items() if view.zone.kind == kind(subject)
         }
 
     def dns_codes(self, zone: str, subject: bytes) -> list[str] | None:
         """What the published zone answers for a subject now; None: it is not published."""
-        try:
-            return documents.answered(self.served(zone), subject)
-        except SnapshotError:
-            return None
+        return self.answers(subject).get(zone)
 
     def unprotected(self) -> int:
         """Warning lists that are on and were never fetched: whom they name is not exempt yet."""
         states = self.store.feed_states()
         return sum(
             1
-            for f in self.feeds.values()
-            if f.enabled and f.exempt and not (f.name in states and states[f.name].good_at)
+            for f in self.feeds_on()
+            if f.exempt and not (f.name in states and states[f.name].good_at)
         )
 
     def zone_status(self) -> list[dict[str, Any]]:
@@ -438,6 +507,11 @@ class App:
         """The allow-list; with `everything` warning lists and removals too."""
         return [documents.exemption(e) for e in self.store.exemptions() if everything or e.origin == OPERATOR]
 
+    def exemption_page(self, limit: int, before: int | None = None, everything: bool = False) -> list[dict[str, Any]]:
+        """The newest of the allow-list; the next page is those `before` the last one's "id"."""
+        found = self.store.exemption_page(limit, before, "" if everything else OPERATOR)
+        return [{"id": each.id, **documents.exemption(each)} for each in found]
+
     # keys
 
     def create_key(
@@ -450,26 +524,31 @@ class App:
         simulated: bool = True,
         zones: Sequence[str] = (),
         daily: int | None = None,
+        who: str = OPERATOR,
     ) -> dict[str, Any]:
         """A key for a partner, whose source is simulated at first unless said otherwise."""
         now = clock.now()
         for zone in zones:
             self.zone(zone)
         expires = now + lifetime if lifetime is not None else None
-        key, secret = partners.create_key(
-            self.store, name, trust, scopes, now, expires, limits, simulated, tuple(zones), daily
-        )
-        self.store.audit(now, OPERATOR, "key create", name, " ".join(scopes))
+        with self.store.transaction():
+            key, secret = partners.create_key(
+                self.store, name, trust, scopes, now, expires, limits, simulated, tuple(zones), daily
+            )
+            self.store.audit(now, who, "key create", name, " ".join(scopes))
         return {**documents.key(key, self.store.sources()[key.source]), "secret": secret}
 
     def key_rows(self) -> list[dict[str, Any]]:
         sources = self.store.sources()
         return [documents.key(key, sources[key.source]) for key in self.store.all_keys()]
 
-    def revoke_key(self, name: str) -> None:
-        if not self.store.revoke_key(name, clock.now()):
-            raise IntakeError(f"no key {name!r} that is not revoked; `dnsbl key list` shows what there is")
-        self.store.audit(clock.now(), OPERATOR, "key revoke", name, "")
+    def revoke_key(self, name: str, who: str = OPERATOR, why: str = "") -> None:
+        """End a key now. Raises IntakeError."""
+        now = clock.now()
+        with self.store.transaction():
+            if not self.store.revoke_key(name, now):
+                raise IntakeError(f"no key {name!r} that is not revoked; `dnsbl key list` shows what there is")
+            self.store.audit(now, who, "key revoke", name, why)
 
     def feed_status(self) -> list[dict[str, Any]]:
         """Every feed that is declared, and every list that was imported, with its health."""

@@ -17,8 +17,11 @@ from . import config
 from .app import App
 from .config import FeedDef, parse_listen
 from .errors import ConfigError, DnsblError, StartError
+from .hooks.delivering import Deliverer
+from .hooks.following import Follower
 from .intake.feeds import Pulled
 from .intake.schedule import Schedule
+from .removal.mailer import Mailer
 
 if TYPE_CHECKING:
     from .intake.traps import Traps
@@ -31,6 +34,7 @@ SETTLE_EVERY = 1.0  # seconds between two looks for what is due, or was brought 
 SETTLE_PAUSE = 0.1  # seconds between two settlings: reports of that time share one publish
 RETRY = (1, 2, 5, 15, 30)  # seconds before settling is tried again after a failure
 FORGET_EVERY = 3600.0
+FOLLOW_EVERY = 2.0  # seconds until a feed that another process switched is pulled, or is not any more
 STOP_WITHIN = 10.0
 
 
@@ -45,6 +49,8 @@ class Back:
         self.reconciled = False
         self.runner: web.AppRunner | None = None
         self.traps: Traps | None = None
+        self.hooks: Deliverer | None = None
+        self.mailer: Mailer | None = None
         self.schedule = Schedule(self.pull, app.store.feed_states)
         self.on_published: Callable[..., None] = lambda _: None
 
@@ -68,6 +74,9 @@ class Back:
             if "jobs" in self.roles:
                 self.schedule.start(self.app.feeds)
                 self.schedule.every(FORGET_EVERY, self.forget, "forget")
+                self.schedule.every(FOLLOW_EVERY, self.schedule.follow, "switches of feeds")
+                self.start_hooks()
+                tasks.append(loop.create_task(self.start_mailer().run()))
             ready(self)
             await self.stopped(settling)
         finally:
@@ -77,6 +86,8 @@ class Back:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self.traps:
                 await self.traps.close()
+            if self.hooks:
+                await self.hooks.close()
             if self.runner:
                 await self.runner.cleanup()
 
@@ -107,6 +118,26 @@ class Back:
         traps = Traps(app.settings.config.trap, app.store, app.gate, app.token, self.submitted)
         await traps.start()
         self.traps = traps
+
+    def start_mailer(self) -> Mailer:
+        from .web.language import Languages
+        from .web.removals.letters import letter_writer
+
+        app, config = self.app, self.app.settings.config
+        site = config.web.public_url.rstrip("/") or f"http://{config.web.listen}"
+        self.mailer = Mailer(config.mail, app.store, letter_writer(lambda: app.removals, Languages.load(), site))
+        return self.mailer
+
+    def mail_queued(self) -> None:
+        """Mail waits to be sent; where another process sends it, that looks by itself."""
+        if self.mailer:
+            self.mailer.wake()
+
+    def start_hooks(self) -> None:
+        app, contact = self.app, self.app.public_url
+        follower = Follower(app.store, lambda: {name: zone.origin for name, zone in app.zones.items()}, contact)
+        self.hooks = Deliverer(app.store, lambda: app.keyed, follower, contact)
+        self.hooks.start()
 
     def trap_counts(self) -> Mapping[str, int]:
         """What happened to mail for traps, by a word."""
@@ -193,8 +224,8 @@ class Back:
 
     async def pull(self, feed: FeedDef) -> Pulled:
         pulled = await self.app.pull(feed)
-        now = self.app.feeds.get(feed.name)
-        if now is None or not now.enabled:  # switched off while it was being pulled: what came is let go again
+        on = await asyncio.to_thread(self.app.feeds_on)
+        if feed.name not in {each.name for each in on}:  # switched off meanwhile: what came is let go again
             self.reconciled = False
         if pulled.state == "ok":
             self.submitted()

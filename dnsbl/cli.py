@@ -5,27 +5,28 @@ Exit codes: 0 done; 1 refused or failed, with one line on stderr saying what and
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from . import __version__, clock, config, native, screens
+from . import __version__, clock, native, screens
 from .errors import ConfigError, DnsblError, IntakeError, Quarantined
 from .verbs import as_json, emit, need_category, opened, seconds, settings
+from .verbs_audit import audit, search
 from .verbs_config import config_group
+from .verbs_feeds import feed
+from .verbs_hooks import hook, owned
+from .verbs_people import person
+from .verbs_removals import removal
 from .verbs_sources import key, review, source
 
 __all__ = ["main"]
 
 ROLES = ("dns", "web", "jobs", "trap")
 GZIP = b"\x1f\x8b"  # RFC 1952 section 2.3.1
-AT_ONCE = 4  # feeds fetched at the same time by hand
 
 
 def main() -> None:
@@ -86,9 +87,16 @@ def cli(context: click.Context, path: Path | None) -> None:
 
 
 cli.add_command(key)
+cli.add_command(person)
 cli.add_command(source)
 cli.add_command(review)
+cli.add_command(feed)
+cli.add_command(audit)
+cli.add_command(search)
 cli.add_command(config_group)
+cli.add_command(owned)
+cli.add_command(hook)
+cli.add_command(removal)
 
 
 # serving
@@ -194,92 +202,6 @@ def need_mailbox(file: Path) -> None:
         with file.open("rb") as data:
             if data.read(len(GZIP)) == GZIP:
                 raise IntakeError(f"{file}: mail is not read out of gzip; unpack it with gunzip first")
-
-
-# feeds
-
-
-@cli.group()
-def feed() -> None:
-    """Feeds: lists that are pulled."""
-
-
-@feed.command("list")
-@as_json
-def feed_list(as_json: bool) -> None:
-    """The catalogue: what is declared, on or off, and under which terms."""
-    rows = [f.model_dump(mode="json") for f in settings().feeds.values()]
-    emit(as_json, rows, screens.show_feeds)
-
-
-@feed.command("status")
-@as_json
-def feed_status(as_json: bool) -> None:
-    """Health: when each was last pulled, what it has, and why it was not taken."""
-    with opened() as app:
-        emit(as_json, app.feed_status(), screens.show_feed_status)
-
-
-@feed.command("pull")
-@click.argument("names", nargs=-1)
-@click.option("--accept", is_flag=True, help="Take the content though its size differs more than allowed.")
-@as_json
-def feed_pull(names: tuple[str, ...], accept: bool, as_json: bool) -> None:
-    """Pull feeds now: those named, or all that are on."""
-    with opened() as app:
-        unknown = [name for name in names if name not in app.feeds]
-        if unknown:
-            raise IntakeError(f"no feed {', '.join(unknown)}; `dnsbl feed list` shows what there is")
-        if accept and not names:
-            raise click.UsageError("--accept needs the names of the feeds that it is for")
-        feeds = [app.feeds[name] for name in names] or [f for f in app.feeds.values() if f.enabled]
-        app.reconcile()
-        with screens.progress() as progress:
-            pulled = asyncio.run(pull_all(app, feeds, accept, progress))
-            app.settle(progress)
-            app.need_published()
-    rows = [
-        {"name": p.name, "state": p.state, "reason": p.reason, **p.entry._asdict(), "seconds": round(p.seconds, 3)}
-        for p in pulled
-    ]
-    emit(as_json, rows, screens.show_pulled)
-    if any(p.state in ("failed", "quarantined") for p in pulled):
-        sys.exit(1)
-
-
-async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress: Callable[..., None]) -> Any:
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def one(feed: config.FeedDef) -> Any:
-        async with turns:
-            pulled = await app.pull(feed, accept)
-            progress(f"feed {feed.name}", 1)
-            return pulled
-
-    return await asyncio.gather(*(one(feed) for feed in feeds))
-
-
-@feed.command("test")
-@click.argument("file", type=click.File("rb"))
-@click.option("--format", "format", default=None, help="One of the formats; else guessed.")
-@as_json
-def feed_test(file: Any, format: str | None, as_json: bool) -> None:
-    """Parse FILE and show what would be taken, without storing anything."""
-    from .importing import read_all
-    from .intake.lists import ListTerms, known, read
-    from .intake.reports import open_stream
-
-    data = read_all(open_stream(file))
-    terms = known(data, ListTerms(format or "", "spam"))
-    parsed = read(data, terms)
-    value = {
-        "format": terms.format,
-        "taken": len(parsed.hits),
-        "repeated": parsed.repeated,
-        "rejected": parsed.rejected,
-        "rejects": [{"line": r.line, "why": r.why} for r in parsed.rejects],
-    }
-    emit(as_json, value, screens.show_import)
 
 
 # zones

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import clock
 from .config import FeedDef, template
+from .intake.feeds import is_on
 from .reputation.explain import ZoneView
 from .store import Exemption, FeedState, Key, Source
 from .subjects import kind, text, zone_name
@@ -29,6 +30,7 @@ def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any
         "text": [text(subject).join(template(texts[code])) for code in codes if texts[code]],
         "score": round(view.score, 2),
         "simulated_score": round(view.simulated_score, 2),
+        "independent_sources": view.independent,
         "held": [{"place": hold.place, "why": hold.why, "state": hold.state} for hold in view.waiting],
         "since": clock.rfc3339(min((row.since for row in view.listings), default=None)) if codes else None,
         "until": clock.rfc3339(None if None in untils else max((u for u in untils if u), default=None))
@@ -50,6 +52,10 @@ def zone(view: ZoneView, subject: bytes, dns: list[str] | None) -> dict[str, Any
             }
             for line in view.lines
         ],
+        "history": [
+            {"since": clock.rfc3339(spell.since), "until": clock.rfc3339(spell.until), "codes": spell.codes}
+            for spell in view.history
+        ],
         "dns": dns,
     }
 
@@ -67,13 +73,15 @@ def answered(served: ServedZone, subject: bytes) -> list[str]:
 
 def feed(name: str, declared: FeedDef | None, state: FeedState) -> dict[str, Any]:
     """A declared feed or an imported list, with its health."""
-    off = declared is not None and not declared.enabled
+    off = declared is not None and not is_on(declared, state)
+    why_off = "it was switched off by hand" if state.switched is False or declared is None else declared.why_off
+    known = "new" if state.state == "off" else state.state  # it is on again, and was not pulled since then
     return {
         "name": name,
         "kind": "feed" if declared else "import",
         "enabled": not off,
-        "state": "off" if off else state.state,
-        "reason": declared.why_off if declared and off else state.reason,
+        "state": "off" if off else known,
+        "reason": why_off if off else state.reason,
         "entries": state.entries,
         "checked_at": clock.rfc3339(state.checked_at),
         "good_at": clock.rfc3339(state.good_at),

@@ -9,6 +9,7 @@
     ├── StoreError        the store cannot do it: full, locked, damaged, from a newer version
     ├── SnapshotError     a snapshot file is damaged, foreign or from a newer version
     ├── PublishRefused    a build that tripped a check; the last good snapshot stays
+    ├── ProofError        what is asked as proof of control could not be looked up: not known, which is not no
     └── StartError        the server cannot start: a port in use, a directory that cannot be written
 
 Bad lines and bad packets are not errors: they are counted rejects, and normal operation.
@@ -23,6 +24,7 @@ __all__ = [
     "DnsblError",
     "FetchError",
     "IntakeError",
+    "ProofError",
     "PublishRefused",
     "Quarantined",
     "SnapshotError",
@@ -89,6 +91,10 @@ class SnapshotError(DnsblError):
 
 class PublishRefused(DnsblError):
     """A built zone tripped a check; nothing was published."""
+
+
+class ProofError(DnsblError):
+    """What is asked as proof of control could not be looked up. The message is for the one who asks."""
 
 
 class StartError(DnsblError):

@@ -40,6 +40,10 @@ class Keyed:
         digest = hmac.new(self.key, text.strip().lower().encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
         return base64.b32encode(digest[:TOKEN]).decode().lower()
 
+    def derive(self, purpose: str, nonce: str) -> bytes:
+        """32 bytes that only this key makes of a nonce, others for each purpose: a secret that need not be kept."""
+        return hmac.new(self.key, f"{purpose}\0{nonce}".encode(), hashlib.sha256).digest()
+
 
 def kept(path: Path) -> bytes:
     """The key in a file, made with it where there is none; two that make it at once agree on one."""

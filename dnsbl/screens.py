@@ -174,7 +174,7 @@ def show_import(value: dict[str, Any]) -> None:
 def show_feeds(rows: list[dict[str, Any]]) -> None:
     made = table("feed", "on", "category", "trust", "every", "format", "licence", "about", right=("trust",))
     for row in rows:
-        about = row["title"] if row["enabled"] else f"{row['title']}. OFF: {row['why_off']}"
+        about = row["title"] if row["enabled"] else f"{row['title']}. OFF: {row['why_off'] or 'by hand'}"
         made.add_row(
             row["name"],
             "yes" if row["enabled"] else "no",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -56,6 +57,8 @@ def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child:
         }
 
         def ready(back: Back) -> None:
+            gc.collect()
+            gc.freeze()  # what the start has made stays: to look through it held up answers for 50 ms each time
             value["trap"] = back.trap_addresses()
             value["zones"] = app.zone_status()
             value["unprotected"] = app.unprotected()

@@ -17,6 +17,7 @@ __all__ = [
     "STRANGERS_WIDEST",
     "Ranges",
     "never_listed",
+    "public_suffix",
     "refusals",
     "refused",
     "suffixes",

@@ -14,7 +14,7 @@ import orjson
 from . import clock, config
 from .model import CATEGORIES
 
-__all__ = ["as_json", "emit", "need_category", "opened", "seconds", "settings"]
+__all__ = ["as_json", "emit", "moment", "need_category", "opened", "seconds", "settings"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -56,3 +56,11 @@ def seconds(period: str | None) -> int | None:
         return None if period is None else clock.duration(period)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def moment(text: str | None) -> int | None:
+    """The time of an option."""
+    try:
+        return clock.parse_time(text) if text else None
+    except (ValueError, OverflowError):
+        raise click.UsageError(f"{text!r} is no time; write it as 2026-11-21T09:00:00Z") from None

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from . import clock, screens, screens_sources
-from .verbs import as_json, emit, opened, seconds
+from .verbs import as_json, emit, moment, opened, seconds
 
 __all__ = ["key", "review", "source"]
 
@@ -159,14 +159,6 @@ def source_undo(number: int, as_json: bool) -> None:
         value = app.desk.undo_purge(number)
         app.settle_after()
     emit(as_json, value, screens_sources.show_undone)
-
-
-def moment(text: str | None) -> int | None:
-    """The time of an option."""
-    try:
-        return clock.parse_time(text) if text else None
-    except (ValueError, OverflowError):
-        raise click.UsageError(f"{text!r} is no time; write it as 2026-11-21T09:00:00Z") from None
 
 
 # what waits

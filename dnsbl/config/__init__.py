@@ -8,10 +8,11 @@ hold.
 from .base import RESERVED, parse_listen
 from .feed import Columns, FeedDef
 from .load import Settings, load, look
-from .server import Config, DnsConfig, GuardConfig, RetentionConfig, TrapConfig
-from .zone import CodeDef, ZoneDef, template
+from .server import Config, DnsConfig, GuardConfig, MailConfig, ProofConfig, RetentionConfig, TrapConfig
+from .zone import PROOFS, CodeDef, ZoneDef, template
 
 __all__ = [
+    "PROOFS",
     "RESERVED",
     "CodeDef",
     "Columns",
@@ -19,6 +20,8 @@ __all__ = [
     "DnsConfig",
     "FeedDef",
     "GuardConfig",
+    "MailConfig",
+    "ProofConfig",
     "RetentionConfig",
     "Settings",
     "TrapConfig",

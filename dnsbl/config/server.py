@@ -82,7 +82,7 @@ class MailConfig(Model):
 
     relay: Listen | None = None  # host and port of a mail server that takes mail from us
     sender: str = ""  # an address that takes bounces
-    tls: Literal["off", "starttls", "always"] = "starttls"  # where a relay on the loopback offers none, "starttls" goes on
+    tls: Literal["off", "starttls", "always"] = "starttls"  # which a relay on the loopback may do without
     username: str = ""
     password: SecretStr = SecretStr("")
 

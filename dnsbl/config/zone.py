@@ -146,6 +146,14 @@ class Removal(Model):
         cls.known(list(proofs))
         return proofs
 
+    @model_validator(mode="after")
+    def remembered(self) -> Removal:
+        if self.cool_down > self.max_cool_down:
+            raise ValueError("cool_down is longer than max_cool_down")
+        if self.memory < self.max_cool_down:
+            raise ValueError("memory is shorter than max_cool_down: a removal is forgotten before its pause is over")
+        return self
+
     def weakest(self, category: str) -> Proof:
         """The weakest proof that will do for a listing in this category."""
         return self.proofs.get(category) or WEAKEST.get(category, "address")

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ..config import FeedDef
 from ..errors import FetchError, Quarantined
+from ..files import replacing
 from ..store.contract import Entry, FeedState, Source, Store
 from . import formats
 from .fetch import Fetched, Validators, applied, fetch
 from .health import Limits
-from .lists import ListTerms, apply
+from .lists import ListTerms, Outcome, apply
 
-__all__ = ["Pulled", "feed_source", "next_pull", "pull", "terms_of"]
+__all__ = ["Pulled", "feed_source", "is_on", "next_pull", "pull", "release", "terms_of"]
 
 REREAD = 86_400  # seconds: what has run out leaves within a day of it
 MAX_BACKOFF = 86_400  # a feed that fails is asked at least once a day
@@ -111,12 +112,40 @@ def take(
         store.put_feed_state(state)
         with contextlib.suppress(OSError):  # the copy is for a person to look at; without it nothing is lost
             quarantine.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(data)
+            with replacing(kept, sync=False, mode=0o640) as file:  # a release must not read half of it
+                file.write(data)
         return Pulled(feed.name, "quarantined", str(error), Entry(0, 0, 0, state.entries or 0), fetched.seconds)
     with contextlib.suppress(OSError):
         kept.unlink(missing_ok=True)
     applied(feed, fetched, transfer_of(feed, quarantine))
     return Pulled(feed.name, outcome.state, "", outcome.entry, fetched.seconds)
+
+
+def release(
+    store: Store,
+    feed: FeedDef,
+    data: bytes,
+    quarantine: Path,
+    now: int,
+    networks_of: formats.NetworksOf | None = None,
+) -> Outcome:
+    """Take content that was quarantined, as it is, as if it were fetched now and accepted. Raises Quarantined where it
+    is what nobody means to accept: a page, empty, cut, mostly refused; all stays as it was then."""
+    before = store.feed_states().get(feed.name) or FeedState(feed.name)
+    terms = terms_of(feed, True, now, networks_of)
+    try:
+        outcome = apply(store, feed.name, lambda: feed_source(store, feed), data, terms, replace(before), now)
+    except Quarantined:
+        store.put_feed_state(before)
+        raise
+    with contextlib.suppress(OSError):
+        (quarantine / feed.name).unlink(missing_ok=True)
+    return outcome
+
+
+def is_on(feed: FeedDef, state: FeedState | None) -> bool:
+    """Whether a feed is pulled and believed: as a person switched it, else as its file says."""
+    return feed.enabled if state is None or state.switched is None else state.switched
 
 
 def transfer_of(feed: FeedDef, quarantine: Path) -> Path:

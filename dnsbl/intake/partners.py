@@ -25,7 +25,7 @@ __all__ = ["MAX_POST", "PREFIX", "create_key", "find_key", "partner_gate", "perm
 
 PREFIX = "dnsbl_"  # so that a leaked secret can be found by those who scan for them
 MAX_POST = 4 * 2**20  # bytes of one JSON document; NDJSON streams and has no such limit
-SCOPES = ("report", "read")
+SCOPES = ("report", "read", "review", "admin")  # the last two: at the desk
 PARTNER_WIDEST = (8, 19)  # IPv4, IPv6: taken, though reputation holds what is wider than /24 or /48 for an operator
 MAX_ABOUT = 1000  # networks and names of one key: looked through for each report
 MAX_ORIGINS = 100  # networks of one key

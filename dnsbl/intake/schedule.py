@@ -14,7 +14,7 @@ from .. import clock
 from ..config import FeedDef
 from ..errors import DnsblError
 from ..store.contract import FeedState
-from .feeds import Pulled, next_pull
+from .feeds import Pulled, is_on, next_pull
 
 __all__ = ["Schedule"]
 
@@ -33,7 +33,8 @@ class Schedule:
         self.pull, self.states = pull, states
         self.scheduler = AsyncIOScheduler(timezone=UTC)
         self.turns = asyncio.Semaphore(AT_ONCE)
-        self.feeds: dict[str, FeedDef] = {}
+        self.declared: Mapping[str, FeedDef] = {}
+        self.feeds: dict[str, FeedDef] = {}  # those that are on
         self.pulling: set[str] = set()
 
     def start(self, feeds: Mapping[str, FeedDef]) -> None:
@@ -42,15 +43,26 @@ class Schedule:
 
     def replace(self, feeds: Mapping[str, FeedDef]) -> None:
         """Take another set of feeds: those that are new or changed are pulled in their turn, others go on."""
-        wanted = {name: feed for name, feed in feeds.items() if feed.enabled}
+        self.take(feeds, self.known())
+
+    async def follow(self) -> None:
+        """See whether a person has switched feeds, in whatever process."""
+        try:
+            states = await asyncio.to_thread(self.states)
+        except DnsblError:  # whoever settles says so
+            return
+        if {name for name, feed in self.declared.items() if is_on(feed, states.get(name))} != set(self.feeds):
+            self.take(self.declared, states)
+
+    def take(self, feeds: Mapping[str, FeedDef], states: Mapping[str, FeedState]) -> None:
+        wanted = {name: feed for name, feed in feeds.items() if is_on(feed, states.get(name))}
         for name in set(self.feeds) - set(wanted):
             if self.scheduler.get_job(name):
                 self.scheduler.remove_job(name)
-        states = self.known()
         for name, feed in wanted.items():
             if self.feeds.get(name) != feed and name not in self.pulling:  # else it is planned when that pull is done
                 self.plan(feed, states.get(name))
-        self.feeds = wanted
+        self.declared, self.feeds = feeds, wanted
 
     def known(self) -> Mapping[str, FeedState]:
         """The feeds' states; none where the store cannot be read: then all are pulled soon, which says so again."""

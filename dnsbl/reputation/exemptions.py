@@ -25,11 +25,14 @@ class Exemptions:
         self.by_zone: dict[str, dict[bytes, list[Exemption]]] = {}
         self.exact: dict[bytes, list[Exemption]] = {}  # names alone
         self.removals: dict[str, dict[bytes, int]] = {}
+        self.yielding: dict[str, dict[bytes, Exemption]] = {}  # removals that hold, until new reports would list it
         for exemption in exemptions:
             if exemption.origin == "removal":
                 self.removals.setdefault(exemption.zone, {})[exemption.subject] = exemption.since
             if exemption.until is not None and exemption.until <= now:
                 continue
+            if exemption.yields:
+                self.yielding.setdefault(exemption.zone, {})[exemption.subject] = exemption
             if exemption.exact:
                 self.exact.setdefault(exemption.subject, []).append(exemption)
                 continue
@@ -71,6 +74,15 @@ class Exemptions:
         """Evidence up to this moment was forgiven by a removal; 0: none was."""
         tables = [table for table in (self.removals.get(""), self.removals.get(zone)) if table]
         return max((table.get(above, 0) for table in tables for above in ancestors(subject)), default=0)
+
+    def rests(self, subject: bytes, zone: str) -> list[Exemption]:
+        """The yielding removals that cover a subject: what lists went on to carry is not held against it meanwhile."""
+        tables = [table for table in (self.yielding.get(""), self.yielding.get(zone)) if table]
+        return [table[above] for table in tables for above in ancestors(subject) if above in table]
+
+    def yields(self, subject: bytes, zone: str) -> bool:
+        """Whether nothing but yielding removals keeps a covered subject off."""
+        return bool(self.rests(subject, zone)) and all(found.yields for found in self.why(subject, zone))
 
     def within(self, zone: ZoneDef) -> Exemptions:
         """Those that hold in a zone: a white list takes what the allow-list has; nothing takes the never-list."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..config import ZoneDef
 from ..store.contract import Hold, Store
-from ..subjects import kind
+from ..subjects import inside, kind, parse
 from .exemptions import Exemptions
 from .guard import HELD, Guard, units
 from .holding import relatives
@@ -19,6 +19,8 @@ from .sweep import forgive, unexempt
 __all__ = ["Would", "claimed", "simulate"]
 
 EXAMPLES = 10  # subjects shown of each zone
+MAX_LOOKED = 200_000  # subjects of one source that are counted for a hold
+ALL = 1 << 62
 
 
 @dataclass(slots=True)
@@ -31,11 +33,14 @@ class Would:
     examples: list[bytes] = field(default_factory=list)
 
 
-def simulate(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, source: int, now: int) -> list[Would]:
-    """What would be listed that is not, zone by zone. Reads everything the source ever said."""
+def simulate(
+    store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, source: int, now: int, most: int = ALL
+) -> list[Would]:
+    """What would be listed that is not, zone by zone. Reads everything the source ever said, or the first `most`
+    subjects of it."""
     found = {name: Would(name) for name in zones}
     sources, categories = store.sources(), store.categories()
-    for subjects in store.subjects_of(source):
+    for subjects in at_most(store.subjects_of(source), most):
         claims = Claims.of(store.evidence(subjects))
         kinds = np.array([kind(subject) for subject in subjects])[claims.place]
         for zone in zones.values():
@@ -52,20 +57,45 @@ def simulate(store: Store, zones: Mapping[str, ZoneDef], exempt: Exemptions, sou
     return [would for would in found.values() if would.claimed]
 
 
-def claimed(store: Store, guard: Guard, holds: Iterable[Hold]) -> dict[int, int]:
+def claimed(store: Store, guard: Guard, holds: Iterable[Hold], most: int = MAX_LOOKED) -> dict[int, int]:
     """For each place that waits, by the hold's number, how many addresses (IPv6: /64s) of it its source's family claims
     by now; what two of a family claim counts twice. A hold's own figure is the one of the moment it was made, when the
-    first few too many came. Reads everything those sources ever said."""
-    waiting: dict[int, dict[str, list[int]]] = {}
-    for hold in holds:
-        if hold.state == HELD and hold.until is None:
-            for source in relatives(store, {hold.source}):
-                waiting.setdefault(source, {}).setdefault(hold.place, []).append(hold.id)
-    found = {number: 0 for places in waiting.values() for numbers in places.values() for number in numbers}
-    for source, places in waiting.items():
-        for subjects in store.subjects_of(source):
-            for subject, there in zip(subjects, guard.places_of(subjects), strict=True):
-                for place in there:
-                    for number in places.get(place, ()):
-                        found[number] += units(subject)
+    first few too many came. A network's claims are read by themselves; for a system or country everything that those
+    sources say is looked through. Of each source `most` subjects are counted: more are a reason to look either way."""
+    waiting = [hold for hold in holds if hold.state == HELD and hold.until is None]
+    found = {hold.id: 0 for hold in waiting}
+    scattered: dict[int, dict[str, list[int]]] = {}
+    for hold in waiting:
+        what, _, name = hold.place.partition(":")
+        for source in relatives(store, {hold.source}):
+            if what in ("net", "wide"):
+                found[hold.id] += claimed_within(store, guard, source, hold.place, parse(name), most)
+            else:
+                scattered.setdefault(source, {}).setdefault(hold.place, []).append(hold.id)
+    for source, places in scattered.items():
+        for subject, there in placed(guard, at_most(store.subjects_of(source), most)):
+            for place in there:
+                for number in places.get(place, ()):
+                    found[number] += units(subject)
     return found
+
+
+def claimed_within(store: Store, guard: Guard, source: int, place: str, network: bytes, most: int) -> int:
+    """Addresses of one network that one source claims."""
+    subjects = store.claims_between(source, *inside(network), most)
+    return sum(units(subject) for subject, there in placed(guard, [subjects]) if place in there)
+
+
+def placed(guard: Guard, chunks: Iterable[list[bytes]]) -> Iterator[tuple[bytes, list[str]]]:
+    """Each subject, and the places that it lies in."""
+    for subjects in chunks:
+        yield from zip(subjects, guard.places_of(subjects), strict=True)
+
+
+def at_most(chunks: Iterable[list[bytes]], most: int) -> Iterator[list[bytes]]:
+    """Chunks, until they have come to so many subjects."""
+    for chunk in chunks:
+        yield chunk[:most]
+        most -= len(chunk)
+        if most <= 0:
+            return

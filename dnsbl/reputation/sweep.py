@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from ..config import GuardConfig, ZoneDef
 from ..geo import Networks
-from ..store.contract import Decision, Hold, ListingRow, Store
+from ..store.contract import Decision, Exemption, Hold, ListingRow, Store
 from ..subjects import kind
 from .exemptions import Exemptions
 from .guard import Guard
@@ -88,6 +88,7 @@ def settle(
     afresh = store.afresh(subjects[0], subjects[-1])
     decisions = {}
     rulings = {}
+    ended: set[Exemption] = set()
     holds: list[Hold] | None = None  # read when one zone first needs them
     for zone in zones.values():
         weighing = Weighing.of(zone, sources, categories)
@@ -96,7 +97,7 @@ def settle(
         if before:
             was_listed[:] = [subject in before for subject in subjects]
         ours = forgive(claims.where(kinds == zone.kind), exempt, zone.name, subjects)
-        stands = was_listed & [subject not in afresh for subject in subjects] if afresh else was_listed
+        stands = standing(was_listed, subjects, afresh, exempt.within(zone), zone.name)
         decided = decide(ours, weighing, stands, now)
         free = unexempt(zone, exempt, subjects, decided)
         if (decided.leader[free] > 0).any():
@@ -108,6 +109,7 @@ def settle(
             holds = store.holds() if holds is None else holds
             rulings[zone.name] = ruling = rule(guard, zone.name, led, sources, holds, store, now)
             free &= np.array([subjects[place] not in ruling.blocked for place in decided.places.tolist()])
+        ended |= yielded(zone, exempt, [subjects[place] for place in decided.places[free].tolist()])
         decisions[zone.name] = differences(zone, subjects, before, decided, free, now)
     for name in with_listings - set(zones):  # a zone whose file was removed lists nothing any more
         gone = list(store.listings_of(name, subjects))
@@ -115,7 +117,18 @@ def settle(
     store.decide(now, decisions, subjects)
     for name, ruling in rulings.items():  # after it: what is touched anew stays touched
         record(store, guard, name, ruling, now)
+    for removal in ended:  # touches what it was about: it is decided once more, by all that is claimed
+        store.end_exemption(removal.subject, removal.zone, removal.origin, now)
     return sum(len(decision.journal) for decision in decisions.values())
+
+
+def standing(
+    was_listed: Bools, subjects: Sequence[bytes], afresh: Collection[bytes], exempt: Exemptions, zone: str
+) -> Bools:
+    """Which listings stay down to `delist_at`: not those that a removal ended, which take as much as new ones."""
+    if not afresh and not exempt.yielding:
+        return was_listed
+    return was_listed & [subject not in afresh and not exempt.rests(subject, zone) for subject in subjects]
 
 
 def forgive(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[bytes]) -> Claims:
@@ -124,17 +137,33 @@ def forgive(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[by
 
 
 def unforgiven(claims: Claims, exempt: Exemptions, zone: str, subjects: Sequence[bytes]) -> Bools:
-    """Which claims still count."""
+    """Which claims still count: those made after a removal, and once it has ended, those that lists still make."""
     until = np.fromiter((exempt.forgiven(s, zone) for s in subjects), dtype=np.int64, count=len(subjects))
-    return claims.held | (claims.since > until[claims.place])
+    counts: Bools = claims.since > until[claims.place]
+    if not exempt.yielding:
+        return claims.held | counts
+    rests = np.fromiter((bool(exempt.rests(s, zone)) for s in subjects), dtype=np.bool_, count=len(subjects))
+    return (claims.held & ~rests[claims.place]) | counts
 
 
 def unexempt(zone: ZoneDef, exempt: Exemptions, subjects: Sequence[bytes], decided: Decided) -> Bools:
-    """Which of the decided places are listed and may be."""
+    """Which of the decided places are listed and may be; so may those that only a removal kept off which yields."""
     free = decided.listed.copy()
-    covered = exempt.within(zone).covered([subjects[place] for place in decided.places[free].tolist()], zone.name)
-    free[free] = ~np.array(covered, dtype=np.bool_)
+    listed = [subjects[place] for place in decided.places[free].tolist()]
+    within = exempt.within(zone)
+    covered = within.covered(listed, zone.name)
+    free[free] = [
+        not cover or within.yields(subject, zone.name) for subject, cover in zip(listed, covered, strict=True)
+    ]
     return free
+
+
+def yielded(zone: ZoneDef, exempt: Exemptions, listed: Sequence[bytes]) -> set[Exemption]:
+    """The removals that yield to what is listed now."""
+    if not exempt.yielding:
+        return set()
+    within = exempt.within(zone)
+    return {removal for subject in listed for removal in within.rests(subject, zone.name)}
 
 
 def differences(

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
@@ -33,9 +33,12 @@ HINTS = {  # without a colon: what follows the last one is shown to anyone (web/
 
 
 class Connection(sqlite3.Connection):
-    """A connection that remembers which subjects its temporary table `asked` holds."""
+    """A connection that remembers which subjects its temporary table `asked` holds, and what was kept of a version of
+    the store."""
 
     asked: object = None
+    version = 0  # as SQLite counts the changes that others committed
+    kept: dict[str, Any] | None = None  # what was read of that version
 
 
 class Base:
@@ -126,13 +129,37 @@ class Base:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Do some reading at one moment of the store."""
+        with self.moment():
+            return work(self.reader)
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """What this thread reads within is of one moment of the store. A moment within a moment is the same one."""
         reader = self.reader
         with self.said():
+            if busy(reader):
+                yield
+                return
             reader.execute("BEGIN")
             try:
-                return work(reader)
+                yield
             finally:
                 reader.execute("COMMIT")
+
+    def kept(self, name: str, read: Callable[[], T]) -> T:
+        """What `read` last said under this name, as long as nobody changed the store. It is shared by all that this
+        thread does, who must not change it."""
+        if self.changing == threading.get_ident():
+            return read()
+        with self.moment():
+            reader = self.reader
+            version = reader.execute("PRAGMA data_version").fetchone()[0]
+            if reader.kept is None or version != reader.version:
+                reader.version, reader.kept = version, {}
+            if name not in reader.kept:
+                reader.kept[name] = read()
+            found: T = reader.kept[name]
+            return found
 
     def rows(self, sql: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         """The rows of one query, read beside any change; within a change of this thread, with what it wrote."""

@@ -13,6 +13,7 @@ from ..model import OTHER, Report
 from ..subjects import listing_key
 from .base import Base, Connection
 from .contract import Entry, Row, Source, Taken
+from .few import FEW, evidence_of_few
 from .schema import LISTED_SQL
 
 __all__ = ["ClaimsPart"]
@@ -219,7 +220,8 @@ class ClaimsPart(Base):
     # evidence
 
     def evidence(self, subjects: Sequence[bytes]) -> list[Row]:
-        return self.read(lambda connection: evidence_rows(connection, subjects))
+        read = evidence_rows if len(subjects) > FEW else evidence_of_few
+        return self.read(lambda connection: read(connection, subjects))
 
 
 SOURCE_FIELDS = "id, name, kind, trust, family, redistribute, granted, simulated, daily, half_weight, zones, network"

@@ -17,10 +17,12 @@ EACH = 500  # up to so many changed exemptions are followed one by one; beyond, 
 
 class ExemptingPart(ListingsPart):
     def exemptions(self) -> list[Exemption]:
-        rows = self.rows("SELECT subject, reason, origin, zone, since, until, id, exact FROM exemption ORDER BY id")
+        rows = self.rows(
+            "SELECT subject, reason, origin, zone, since, until, id, exact, yields FROM exemption ORDER BY id"
+        )
         return [
-            Exemption(subject, reason, origin, zone, since, until, number, bool(exact))
-            for subject, reason, origin, zone, since, until, number, exact in rows
+            Exemption(subject, reason, origin, zone, since, until, number, bool(exact), bool(yields))
+            for subject, reason, origin, zone, since, until, number, exact, yields in rows
         ]
 
     def exemptions_version(self) -> int:
@@ -36,6 +38,16 @@ class ExemptingPart(ListingsPart):
         with self.transaction() as connection:
             count = connection.execute(
                 "DELETE FROM exemption WHERE subject = ? AND origin = ?", (subject, origin)
+            ).rowcount
+            if count:
+                self.follow(connection, [subject], at)
+        return count
+
+    def end_exemption(self, subject: bytes, zone: str, origin: str, at: int) -> int:
+        with self.transaction() as connection:
+            count = connection.execute(
+                "UPDATE exemption SET until = ? WHERE subject = ? AND zone = ? AND origin = ?",
+                (at, subject, zone, origin),
             ).rowcount
             if count:
                 self.follow(connection, [subject], at)
@@ -79,8 +91,9 @@ class ExemptingPart(ListingsPart):
 
 def insert(connection: sqlite3.Connection, exemptions: list[Exemption]) -> None:
     connection.executemany(
-        "INSERT INTO exemption (subject, zone, origin, reason, since, until, exact) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "INSERT INTO exemption (subject, zone, origin, reason, since, until, exact, yields) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (subject, zone, origin) DO UPDATE SET reason = excluded.reason, since = excluded.since, "
-        "until = excluded.until, exact = excluded.exact, ended = 0",
-        [(e.subject, e.zone, e.origin, e.reason, e.since, e.until, e.exact) for e in exemptions],
+        "until = excluded.until, exact = excluded.exact, yields = excluded.yields, ended = 0",
+        [(e.subject, e.zone, e.origin, e.reason, e.since, e.until, e.exact, e.yields) for e in exemptions],
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..clock import DAY
 from ..errors import StoreError
-from .base import Base
+from .auditing import AuditingPart
 from .claims import SUBJECTS_AT_ONCE, TOUCH, touch_source
 from .contract import Purge, Sample
 from .schema import LISTED_SQL
@@ -69,7 +69,6 @@ OLD = {  # how long ago it was, by kind: the tables and what is old in them
         "OR since < (SELECT min(first_seen) FROM (SELECT min(first_seen) AS first_seen FROM evidence "
         "UNION ALL SELECT min(since) FROM entry WHERE gone IS NOT NULL UNION ALL SELECT 1 << 62)))",
     ),
-    "audit": ("DELETE FROM audit WHERE at < ?",),
     "guards": (
         "DELETE FROM attempt WHERE last < ?",
         "DELETE FROM overturned WHERE at < ?",
@@ -82,7 +81,7 @@ OLD = {  # how long ago it was, by kind: the tables and what is old in them
 }
 
 
-class ForgettingPart(Base):
+class ForgettingPart(AuditingPart):
     def purge(self, source: int, reason: str, at: int, since: int | None = None, until: int | None = None) -> Purge:
         """As the contract says; what took nothing away is not written, and its number is 0."""
         low, high = (EVER[0] if since is None else since), (EVER[1] if until is None else until)
@@ -194,6 +193,8 @@ class ForgettingPart(Base):
         return forgotten
 
     def forget_kept(self, kind: str, before: int) -> int:
+        if kind == "audit":
+            return self.forget_audit(before)
         forgotten = self.forget_journal(before) if kind == "journal" else 0
         with self.transaction() as connection:
             count = sum(connection.execute(statement, (before,)).rowcount for statement in OLD[kind])

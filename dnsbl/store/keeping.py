@@ -1,4 +1,4 @@
-"""What is kept beside the flow: feeds' health, API keys, the audit of deeds; check and backup."""
+"""What is kept beside the flow: feeds' health, API keys; check and backup."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .base import Base, Connection
+from .auditing import AuditingPart
+from .base import Connection
 from .contract import FeedState, Key, KeyDay, KeyLimits
 from .schema import LISTED_SQL
 
@@ -50,20 +51,28 @@ WRONG = {
 }
 
 
-class KeepingPart(Base):
+class KeepingPart(AuditingPart):
     def feed_states(self) -> dict[str, FeedState]:
         names = [f.name for f in FeedState.__dataclass_fields__.values()]
         found = {}
         for row in self.rows(f"SELECT {', '.join(names)} FROM feed ORDER BY name"):
             values = dict(zip(names, row, strict=True))
             values["unmapped"] = json.loads(values["unmapped"])
+            values["switched"] = None if values["switched"] is None else bool(values["switched"])
             found[values["name"]] = FeedState(**values)
         return found
 
     def put_feed_state(self, state: FeedState) -> None:
         row = asdict(state) | {"unmapped": json.dumps(state.unmapped)}
+        del row["switched"]  # a pull that began before the switch must not put it back
         with self.transaction():
             self.tables.table("feed").upsert(row, pk="name")
+
+    def switch_feed(self, name: str, on: bool | None) -> None:
+        with self.transaction() as connection:
+            if name not in self.feed_states():
+                self.put_feed_state(FeedState(name))
+            connection.execute("UPDATE feed SET switched = ? WHERE name = ?", (on, name))
 
     # keys
 
@@ -130,18 +139,6 @@ class KeepingPart(Base):
         )
         return [KeyDay(*row) for row in rows]
 
-    # audit
-
-    def audit(self, at: int, who: str, what: str, subject: str, why: str) -> None:
-        with self.transaction():
-            self.tables.table("audit").insert(
-                {"at": at, "who": who, "what": what, "subject": subject, "why": why}, pk="id"
-            )
-
-    def audit_rows(self, limit: int = 100) -> list[dict[str, Any]]:
-        rows = self.rows("SELECT at, who, what, subject, why FROM audit ORDER BY id DESC LIMIT ?", limit)
-        return [dict(zip(("at", "who", "what", "subject", "why"), row, strict=True)) for row in rows]
-
     # keeping
 
     def meta(self, key: str) -> str | None:
@@ -164,6 +161,7 @@ class KeepingPart(Base):
                 count = self.rows(f"SELECT count(*) FROM ({query})")[0][0]
                 if count:
                     wrong.append(f"{count:,} {what}: {advice}")
+            wrong += self.audit_wrong()
         except StoreError as error:
             return [str(error)]
         return wrong

@@ -112,6 +112,7 @@ class Exemption:
     until: int | None = None
     id: int = 0
     exact: bool = False  # a name alone: what stands below it can be listed
+    yields: bool = False  # a removal that ends when new reports alone would list the subject
 
 
 @dataclass(slots=True, frozen=True)
@@ -235,3 +236,4 @@ class FeedState:
     failures: int = 0  # in a row
     rejected: int = 0
     unmapped: dict[str, int] = field(default_factory=dict)
+    switched: bool | None = None  # by a person; None: it is on or off as its file says. `switch_feed` alone writes it

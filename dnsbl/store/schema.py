@@ -196,18 +196,23 @@ CREATE INDEX challenge_by_removal ON challenge (removal);
 -- A removal that yields ends when new reports alone would list its subject.
 ALTER TABLE exemption ADD COLUMN yields INTEGER NOT NULL DEFAULT 0;
 
--- Mail to be sent. What it says is made when it is sent: a token is never kept.
+-- Mail to be sent. What it says is made when it is sent: the secret in it is never kept.
 CREATE TABLE outgoing (
-    id INTEGER PRIMARY KEY, challenge INTEGER NOT NULL, recipient TEXT NOT NULL, language TEXT NOT NULL,
-    at INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'waiting', -- waiting, sent, failed
+    id INTEGER PRIMARY KEY, challenge INTEGER NOT NULL, recipient TEXT NOT NULL, -- '' once it is not waiting
+    token TEXT NOT NULL, -- a keyed hash of the recipient: how much mail there was for one
+    language TEXT NOT NULL, at INTEGER NOT NULL, next INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'waiting', -- waiting, sent, failed, dropped
     said TEXT NOT NULL DEFAULT '' -- the other side's last words
 );
 CREATE INDEX outgoing_next ON outgoing (next) WHERE state = 'waiting';
+CREATE INDEX outgoing_by_token ON outgoing (token, at);
+CREATE INDEX outgoing_by_challenge ON outgoing (challenge);
 
--- People at the desk.
+-- People at the desk. Of passwords, set-up codes and session identifiers only hashes are kept; the secret of an
+-- authenticator app is made of its nonce (keyed.derive) and is not here at all.
 CREATE TABLE person (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, password TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, password TEXT NOT NULL DEFAULT '',
+    setup BLOB, setup_until INTEGER,
     totp_nonce TEXT NOT NULL DEFAULT '', totp_since INTEGER, totp_step INTEGER NOT NULL DEFAULT 0,
     created INTEGER NOT NULL, disabled INTEGER, failures INTEGER NOT NULL DEFAULT 0, locked INTEGER
 );
@@ -216,8 +221,12 @@ CREATE TABLE passkey (
     created INTEGER NOT NULL, last_used INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE session (
-    digest BLOB PRIMARY KEY, person INTEGER NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,
-    expires INTEGER NOT NULL
+    digest BLOB PRIMARY KEY, person INTEGER NOT NULL, stage TEXT NOT NULL, created INTEGER NOT NULL,
+    seen INTEGER NOT NULL, expires INTEGER NOT NULL,
+    proven INTEGER NOT NULL, -- when the password was last given
+    tries INTEGER NOT NULL DEFAULT 0, -- second factors that were wrong
+    draft TEXT NOT NULL DEFAULT '', -- nonce of an authenticator app that is not confirmed yet
+    challenge BLOB -- that a passkey is to sign
 ) WITHOUT ROWID;
 -- The first of two people that a wide decision needs.
 CREATE TABLE seconding (deed TEXT PRIMARY KEY, who TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -228,20 +237,44 @@ CREATE TABLE owned (
     PRIMARY KEY (source, subject)
 ) WITHOUT ROWID;
 CREATE TABLE hook (
-    id INTEGER PRIMARY KEY, source INTEGER NOT NULL, url TEXT NOT NULL, nonce TEXT NOT NULL, created INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, source INTEGER NOT NULL, url TEXT NOT NULL, nonce TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0, -- in a row
+    quiet INTEGER NOT NULL DEFAULT 0, -- it is sent nothing before: it failed
+    good INTEGER, -- when it last took an event
+    said TEXT NOT NULL DEFAULT '', -- why it last did not; '': the last event was taken
+    dropped INTEGER NOT NULL DEFAULT 0, -- events that were too many to wait
     UNIQUE (source, url)
 );
 CREATE TABLE delivery (
     id INTEGER PRIMARY KEY, hook INTEGER NOT NULL, event TEXT NOT NULL, at INTEGER NOT NULL, next INTEGER NOT NULL,
-    tries INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'waiting', said TEXT NOT NULL DEFAULT ''
+    tries INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'waiting', -- waiting, delivered, failed
+    said TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX delivery_next ON delivery (next) WHERE state = 'waiting';
+CREATE INDEX delivery_next ON delivery (hook, next) WHERE state = 'waiting';
+CREATE INDEX delivery_by_hook ON delivery (hook, state);
+CREATE INDEX delivery_at ON delivery (at);
 
 -- The desk. A feed's switch: NULL is as its file says.
 ALTER TABLE feed ADD COLUMN switched INTEGER;
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN
     SELECT RAISE(ABORT, 'the audit trail is only ever added to');
 END;
+-- Each entry's link to the one before it (store/auditing.py); entries of before this have none.
+ALTER TABLE audit ADD COLUMN link BLOB NOT NULL DEFAULT x'';
+INSERT INTO meta (key, value) SELECT 'audit_forgotten', coalesce(
+    (SELECT min(id) - 1 FROM audit), (SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0);
+CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
+WHEN OLD.id > (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audit_forgotten') BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is forgotten by its age alone');
+END;
+CREATE TRIGGER audit_grows BEFORE INSERT ON audit -- else INSERT OR REPLACE would be a way
+WHEN EXISTS (SELECT 1 FROM audit WHERE id >= NEW.id) BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is only ever added to');
+END;
+CREATE INDEX audit_by_subject ON audit (subject);
+CREATE INDEX audit_by_who ON audit (who);
+CREATE INDEX exemption_by_origin ON exemption (origin);
 
 -- look-up
 CREATE INDEX listing_change_by_subject ON listing_change (subject, zone);

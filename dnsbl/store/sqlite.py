@@ -13,6 +13,9 @@ from ..config import Config
 from ..errors import StoreError
 from .claims import ClaimsPart
 from .exempting import ExemptingPart
+from .few import FewPart
+from .figures import FiguresPart
+from .finding import FindingPart
 from .forgetting import ForgettingPart
 from .guarding import GuardingPart
 from .hooking import HookingPart
@@ -20,20 +23,25 @@ from .keeping import KeepingPart
 from .mailing import MailingPart
 from .people import PeoplePart
 from .removing import RemovingPart
+from .seconding import SecondingPart
 
 __all__ = ["SqliteStore", "open_store"]
 
 
 class SqliteStore(
     ClaimsPart,
+    FewPart,
     ExemptingPart,
     GuardingPart,
     ForgettingPart,
+    FiguresPart,
     KeepingPart,
     RemovingPart,
     MailingPart,
     PeoplePart,
     HookingPart,
+    SecondingPart,
+    FindingPart,
 ):
     """`dnsbl.store.contract.Store` in one SQLite file."""
 

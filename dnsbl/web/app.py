@@ -17,18 +17,20 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from .admission import Admission
 from .backend import Backend
 from .batch import Batcher
 from .body import Uploads
 from .metrics import Metrics
 from .middleware import count, refuse
 from .openapi import describe
-from .pages import Pages
 from .readiness import Readiness
+from .rendering import Pages
 from .reports import Twins
 from .responses import add_headers
 from .routes import ROUTES, add_routes
 from .state import WEB, Threads, Web
+from .statsbook import StatsBook
 from .zonebook import ZoneBook
 
 __all__ = ["WEB", "make_app"]
@@ -42,6 +44,7 @@ def make_app(backend: Backend) -> web.Application:
     """The application. `app[WEB].metrics.published` wants to be told of every publish."""
     app = web.Application(middlewares=[count, refuse], handler_args=handler_arguments())
     app[WEB] = make_state(backend)
+    app.on_response_prepare.append(app[WEB].admission.csrf.prepare)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(running)
     add_routes(app.router)
@@ -83,6 +86,8 @@ def make_state(backend: Backend) -> Web:
         book=book,
         readiness=Readiness(backend, book),
         pages=Pages(),
+        stats=StatsBook(backend),
+        admission=Admission(backend),
     )
     state.openapi = describe(ROUTES)
     return state
@@ -95,3 +100,4 @@ async def running(app: web.Application) -> AsyncIterator[None]:
     await state.batcher.close()
     await asyncio.to_thread(state.readiness.close)
     await asyncio.to_thread(state.threads.close)
+    await asyncio.to_thread(state.stats.close)

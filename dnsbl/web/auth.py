@@ -19,8 +19,8 @@ MAX_SECRET = 256
 REALM = 'Bearer realm="dnsbl"'
 
 
-async def need(request: web.Request, scope: str) -> Key:
-    """The key of this request, which must have `scope`. Raises Problem 401 or 403."""
+async def need(request: web.Request, *scopes: str) -> Key:
+    """The key of this request, which must have one of `scopes`. Raises Problem 401 or 403."""
     secret = secret_of(request)
     if secret is None:
         raise Problem(
@@ -35,11 +35,11 @@ async def need(request: web.Request, scope: str) -> Key:
         )
     if not at_home(request, key):
         raise Problem(403, "the API key is not for requests from your address; ask the operator for one that is")
-    if scope not in key.scopes:
+    if not set(scopes) & set(key.scopes):
         raise Problem(
             403,
-            f"the API key has no scope {scope!r}; ask the operator for a key with it",
-            {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'},
+            f"the API key has no scope {' or '.join(map(repr, scopes))}; ask the operator for a key with it",
+            {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scopes[0]}"'},
         )
     return key
 

@@ -8,8 +8,15 @@ from typing import Any, Protocol
 
 from ..config import ZoneDef
 from ..config.base import Network
+from ..desk import Desk
+from ..desk.removals import RemovalDesk
 from ..intake.gate import Exempt
-from ..store.contract import Store
+from ..keyed import Keyed
+from ..model import Report
+from ..people import People
+from ..removal.proving import Proving
+from ..removal.requests import Removals
+from ..store.contract import KeyLimits, Store
 from ..zones.served import ServedZone
 
 __all__ = ["Backend", "Parts"]
@@ -40,12 +47,63 @@ class Parts(Protocol):
         """Whose X-Forwarded-For is believed."""
         ...
 
+    @property
+    def public_url(self) -> str:
+        """Where visitors find us; empty: it was not said."""
+        ...
+
+    @property
+    def keyed(self) -> Keyed:
+        """What makes secrets that are kept nowhere. Raises StoreError where its key cannot be read."""
+        ...
+
+    @property
+    def desk(self) -> Desk: ...
+    @property
+    def removal_desk(self) -> RemovalDesk: ...
+    def allow(self, subject: str, reason: str, until: int | None, zone: str = "", who: str = "") -> None: ...
+    def disallow(self, subject: str, who: str = "", why: str = "") -> int: ...
+    def delist(
+        self, subject: str, zone: str, reason: str, wrong: bool = False, who: str = ""
+    ) -> tuple[list[str], int]: ...
+    def report(self, subject: str, category: str, source: str, who: str = "") -> Report: ...
+    def switch_feed(self, name: str, on: bool, who: str = "", why: str = "") -> dict[str, Any]: ...
+    def create_key(
+        self,
+        name: str,
+        trust: float,
+        scopes: list[str],
+        lifetime: int | None,
+        limits: KeyLimits = ...,
+        simulated: bool = True,
+        zones: Sequence[str] = (),
+        daily: int | None = None,
+        who: str = "",
+    ) -> dict[str, Any]: ...
+    def revoke_key(self, name: str, who: str = "", why: str = "") -> None: ...
+    def key_rows(self) -> list[dict[str, Any]]: ...
+    def exemption_page(
+        self, limit: int, before: int | None = None, everything: bool = False
+    ) -> list[dict[str, Any]]: ...
+    @property
+    def removals(self) -> Removals: ...
+    @property
+    def proving(self) -> Proving: ...
+    @property
+    def people(self) -> People:
+        """Who may sign in at the desk."""
+        ...
+
     def exempt_reason(self) -> Exempt:
         """What keeps a subject out, as of now: the question that the gate for partners' reports asks."""
         ...
 
     def check(self, subject: str) -> dict[str, Any]:
         """Everything about one subject. Raises SubjectError."""
+        ...
+
+    def dns_codes(self, zone: str, subject: bytes) -> list[str] | None:
+        """What the published zone answers for a subject now; None: it is not published."""
         ...
 
     def feed_status(self) -> list[dict[str, Any]]: ...
@@ -63,6 +121,10 @@ class Backend(Protocol):
 
     def submitted(self) -> None:
         """Reports were committed; called in the event loop, returns at once. Wakes whoever settles."""
+        ...
+
+    def mail_queued(self) -> None:
+        """Mail waits to be sent; called in the event loop, returns at once."""
         ...
 
     def trap_counts(self) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..errors import SnapshotError, StoreError
+from ..phrases import N_
 from . import problems
 from .problems import Problem, busy
 from .state import WEB
@@ -48,14 +49,14 @@ async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         problem = problems.of_http(error)
     except (StoreError, SnapshotError) as error:
         log.error("%s", error)
-        problem = busy("the store cannot answer now; try again later")
+        problem = busy(N_("the store cannot answer now; try again later"))
     except Exception:
         log.exception("%s %s failed", request.method, request.rel_url.raw_path[:200])
-        problem = Problem(500, "a mistake of ours, and logged; if it stays, tell the operator what you asked")
+        problem = Problem(500, N_("a mistake of ours, and logged; if it stays, tell the operator what you asked"))
     if request.path.startswith(FOR_PROGRAMS):
         response = problems.response(problem)
     else:
-        response = request.app[WEB].pages.problem(problem)
+        response = request.app[WEB].pages.problem(request, problem)
     if problem.headers.get("Connection") == "close":
         response.force_close()
     return response

@@ -10,13 +10,17 @@ from ..intake.reports import COLUMNS
 from .quotas import BURST_SECONDS
 
 __all__ = [
+    "Challenge",
     "Code",
+    "CodeFigure",
     "ComplaintAnswer",
     "Day",
+    "DayFigure",
     "Feed",
     "Health",
     "HeldPlace",
     "Limits",
+    "Overlap",
     "OverturnedClaim",
     "Partner",
     "Problem",
@@ -25,8 +29,11 @@ __all__ = [
     "Report",
     "Reports",
     "ReportsAnswer",
+    "Stats",
     "Subject",
     "Zone",
+    "ZoneFigures",
+    "ZoneQueries",
 ]
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339, UTC")]
@@ -170,7 +177,9 @@ class Partner(Out):
 class Line(Out):
     """Evidence of one source in one category."""
 
-    source: str = Field(description="Its name to keys with scope `read`; to others its kind")
+    source: str = Field(
+        description="Its name to keys with scope `read`, and to all where its licence allows; to others its kind"
+    )
     category: str
     hits: int
     reporters: int
@@ -190,6 +199,14 @@ class Waiting(Out):
     state: str
 
 
+class Spell(Out):
+    """An earlier listing."""
+
+    since: Time | None = Field(description="null: longer ago than is kept")
+    until: Time
+    codes: list[str] = Field(description="Every one that was answered in that time")
+
+
 class ZoneView(Out):
     """The subject in one zone."""
 
@@ -200,11 +217,13 @@ class ZoneView(Out):
     text: list[str]
     score: float = Field(ge=0, le=100)
     simulated_score: float = Field(ge=0, le=100, description="What it would be with simulated sources too")
+    independent_sources: int = Field(ge=0, description="Sources that copy one another count once")
     held: list[Waiting] = Field(description="Why it is not listed yet though its score would do")
     since: Time | None
     until: Time | None = Field(description="When it will leave if nothing more is reported")
     listings: list[str]
     breakdown: list[Line]
+    history: list[Spell] = Field(description="Of the subject itself, the newest first")
     dns: list[str] | None = Field(description="What DNS answers now; null: the zone is not published")
 
 
@@ -278,6 +297,50 @@ class Feed(Out):
     redistribute: bool | None
 
 
+class CodeFigure(Out):
+    code: str
+    categories: list[str]
+    listed: int = Field(description="Subjects that have this code now; one may have several")
+
+
+class DayFigure(Out):
+    """What changed in a zone on one day (UTC)."""
+
+    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    codes: dict[str, int] = Field(description="By code, how many subjects were listed under it, or came under it")
+    left: int
+
+
+class ZoneFigures(Out):
+    zone: str
+    origin: str
+    listed: int
+    codes: list[CodeFigure]
+    days: list[DayFigure] = Field(description="The last 30 days, the oldest first")
+
+
+class Overlap(Out):
+    """A list, and how many of its entries the others have too, written the same way."""
+
+    feed: str
+    entries: int
+    also_in: dict[str, int]
+
+
+class ZoneQueries(Out):
+    zone: str
+    rcodes: dict[str, int] = Field(description="Answers by their RCODE; NXDOMAIN: not listed")
+
+
+class Stats(Out):
+    """Figures, made at most every five minutes."""
+
+    made_at: Time
+    zones: list[ZoneFigures]
+    overlap: list[Overlap] = Field(description="The twelve largest lists, the largest first")
+    queries: list[ZoneQueries] = Field(description="Since the DNS processes started, the most asked first")
+
+
 class Health(Out):
     status: Literal["ok"]
 
@@ -285,6 +348,22 @@ class Health(Out):
 class Readiness(Out):
     ready: bool
     reasons: list[str] = Field(description="Why not; empty when ready")
+
+
+class Challenge(Out):
+    """A sum as altcha has it (protocol version 2, PBKDF2/SHA-256). What is sent back is base64 of
+    `{"challenge": this, "solution": {"counter", "derivedKey"}}`; it is good once, for ten minutes."""
+
+    parameters: dict[str, Any]
+    signature: str
+
+
+class Done(Out):
+    """What came of a deed at the desk."""
+
+    done: bool
+    result: Any = None
+    waits: str = Field(default="", description="What it waits for; empty: it is done")
 
 
 class Problem(BaseModel):

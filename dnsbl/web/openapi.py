@@ -11,8 +11,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from .. import __version__
+from ..removal.machine import STATES
 from ..zones.export import FORMATS
-from . import models
+from . import models, models_hooks
+from .desk.deeds import DEEDS
+from .removals import models as removal_models
 from .routes import Doc, Route
 
 __all__ = ["describe"]
@@ -25,11 +28,27 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     models.ReportsAnswer,
     models.ComplaintAnswer,
     models.Partner,
+    models_hooks.OwnedRange,
+    models_hooks.Hook,
+    models_hooks.HookMade,
+    models_hooks.HookWanted,
+    removal_models.RemovalWanted,
+    removal_models.Removal,
+    removal_models.Which,
+    removal_models.Mailboxes,
+    removal_models.MailWanted,
+    removal_models.Thing,
+    removal_models.Appeal,
+    removal_models.Token,
     models.Subject,
     models.Zone,
     models.Feed,
+    models.Stats,
     models.Health,
     models.Readiness,
+    models.Challenge,
+    models.Done,
+    *dict.fromkeys(deed.model for deed in DEEDS.values()),
     models.Problem,
 )
 SECURITY = {
@@ -43,6 +62,7 @@ IDEMPOTENCY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "The same key with the same body gets the first answer again, and nothing is taken twice",
 }
+NUMBER = {"type": "integer", "minimum": 1, "maximum": 2**53}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "subject": {
         "name": "subject",
@@ -52,6 +72,34 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "A network's slash may be written as %2F or as it is",
         "examples": {"address": {"value": "192.0.2.7"}, "name": {"value": "bad.example"}},
     },
+    "hook": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "As `GET /v1/partner/hooks` says it",
+    },
+    "id": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The request's secret, from the answer to the request",
+    },
+    "number": {"name": "number", "in": "path", "required": True, "schema": NUMBER},
+    "before": {
+        "name": "before",
+        "in": "query",
+        "required": False,
+        "schema": NUMBER,
+        "description": "Those before this number: `next` of the page before has it",
+    },
+    "limit": {"name": "limit", "in": "query", "required": False, "schema": {**NUMBER, "maximum": 500}},
+    "state": {"name": "state", "in": "query", "required": False, "schema": {"type": "string", "enum": list(STATES)}},
+    "about": {"name": "subject", "in": "query", "required": False, "schema": {"type": "string"}},
+    "who": {"name": "who", "in": "query", "required": False, "schema": {"type": "string"}},
+    "q": {"name": "q", "in": "query", "required": False, "schema": {"type": "string"}},
+    "all": {"name": "all", "in": "query", "required": False, "schema": {"type": "string", "enum": ["0", "1"]}},
     "name": {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
     "format": {
         "name": "format",

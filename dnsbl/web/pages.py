@@ -1,72 +1,30 @@
-"""Pages for people: what this is, a look-up in plain words, how everything fares. No script, nothing from others."""
+"""Pages for people: what this is, how everything fares; and the files that pages load. No script, nothing from others.
+
+rendering.py (templates)  language.py (whose)  words.py (tables)     lookup.py  criteria.py  stats.py (larger pages)
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..errors import StoreError, SubjectError
-from ..hashing import MAX_QUERY
-from ..model import CATEGORIES
+from ..errors import StoreError
+from ..phrases import N_
 from .auth import may_read
-from .problems import Problem
 from .state import WEB
 from .status import feed_rows
-from .subjects import public
-from .usage import operator_mail, postfix, rspamd, spamassassin
+from .usage import postfix, rspamd, spamassassin
 
-__all__ = ["Pages", "icon", "index", "lookup", "status", "style"]
+__all__ = ["ABOUT", "icon", "index", "packaged", "status", "style"]
 
-ABOUT = {"ip": "addresses", "domain": "domain names", "hash": "hashes", "e164": "telephone numbers"}  # by kind of zone
-KINDS = {
-    "feed": "a public list",
-    "import": "a list of the operator's",
-    "list": "a list",
-    "operator": "the operator",
-    "partner": "a partner",
-    "trap": "a spam trap",
+ABOUT = {  # by kind of zone
+    "ip": N_("addresses"),
+    "domain": N_("domain names"),
+    "hash": N_("hashes"),
+    "e164": N_("telephone numbers"),
 }
-STATES = {
-    "new": "not fetched yet",
-    "ok": "good",
-    "unchanged": "good, unchanged",
-    "failed": "could not be fetched",
-    "quarantined": "held back: not believed",
-    "off": "off",
-}
-
-
-class Pages:
-    """The templates, escaped by default; a value that is missing is a mistake, not an empty place."""
-
-    def __init__(self) -> None:
-        self.jinja = Environment(
-            loader=PackageLoader("dnsbl.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.jinja.filters["moment"] = moment
-        self.jinja.globals.update(about=ABOUT, kinds=KINDS, states=STATES, categories=CATEGORIES)
-
-    def render(self, name: str, status: int = 200, **values: Any) -> web.Response:
-        text = self.jinja.get_template(name).render(**values)
-        return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
-
-    def problem(self, problem: Problem) -> web.Response:
-        response = self.render("problem.html", problem.status, title=problem.title, detail=problem.detail)
-        response.headers.update(problem.headers)
-        return response
-
-
-def moment(at: str | None) -> str:
-    """RFC 3339 as people read it."""
-    return f"{at[:10]} {at[11:16]} UTC" if at else "never"
 
 
 async def index(request: web.Request) -> web.StreamResponse:
@@ -75,43 +33,14 @@ async def index(request: web.Request) -> web.StreamResponse:
     facts = await state.threads.read(state.book.facts)
     zones = [each.zone for each in facts]
     return state.pages.render(
+        request,
         "index.html",
         zones=[each.as_model() for each in facts],
+        about=ABOUT,
         postfix=postfix(zones),
         rspamd=rspamd(zones),
         spamassassin=spamassassin(zones),
     )
-
-
-async def lookup(request: web.Request) -> web.StreamResponse:
-    """One subject, in plain words."""
-    state = request.app[WEB]
-    app = state.backend.app
-    asked = asked_of(request)
-    zones = app.zones
-    values: dict[str, Any] = {"asked": asked, "found": None, "mistake": "", "zones": zones, "mail": operator_mail}
-    if not asked:
-        return state.pages.render("lookup.html", **values)
-    try:
-        found = await state.threads.read(app.check, asked)
-    except SubjectError as error:
-        return state.pages.render("lookup.html", 400, **values | {"mistake": str(error)})
-    if not await may_read(request):
-        found = await state.threads.read(public, found, app.store)
-    found["zones"] = [view for view in found["zones"] if view["zone"] in zones]  # none that a reload just took away
-    listed = [view for view in found["zones"] if view["listed"]]
-    blocked = [view for view in listed if zones[view["zone"]].policy.exempt]
-    welcome = [view for view in listed if view not in blocked]
-    values |= {"found": found, "blocked": blocked, "welcome": welcome}
-    return await state.threads.read(state.pages.render, "lookup.html", **values)
-
-
-def asked_of(request: web.Request) -> str:
-    """What is asked about; cut where it is longer than anything that means something. A zone's text has a number as it
-    is in its link, `?q=+4930123456`, and a plus there is a space (WHATWG URL, application/x-www-form-urlencoded)."""
-    text = request.query.get("q", "")[: MAX_QUERY + 1]
-    asked = text.strip()
-    return "+" + asked if text[:1] == " " and asked.isascii() and asked.isdigit() else asked
 
 
 async def status(request: web.Request) -> web.StreamResponse:
@@ -123,7 +52,8 @@ async def status(request: web.Request) -> web.StreamResponse:
         feeds = await state.threads.read(feed_rows, state.backend.app, await may_read(request))
     except StoreError:
         facts, feeds = [], []
-    return state.pages.render("status.html", zones=[each.as_model() for each in facts], feeds=feeds, ready=not reasons)
+    zones = [each.as_model() for each in facts]
+    return state.pages.render(request, "status.html", zones=zones, feeds=feeds, ready=not reasons)
 
 
 async def style(_: web.Request) -> web.StreamResponse:
@@ -135,6 +65,7 @@ async def icon(_: web.Request) -> web.StreamResponse:
 
 
 def packaged(name: str, content_type: str) -> web.Response:
+    """A file of templates/ as it is, for browsers to keep for an hour."""
     return web.Response(
         text=template(name),
         content_type=content_type,

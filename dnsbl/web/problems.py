@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from ..phrases import N_
+
 __all__ = ["RETRY_AFTER", "Problem", "busy", "of_http", "response", "too_large"]
 
 CONTENT_TYPE = "application/problem+json"
@@ -59,8 +61,8 @@ def response(problem: Problem) -> web.Response:
 
 
 DETAILS = {
-    404: "there is nothing at this address; see /openapi.json for what there is",
-    405: "this address does not take that method; the Allow header says which it takes",
+    404: N_("there is nothing at this address; see /openapi.json for what there is"),
+    405: N_("this address does not take that method; the Allow header says which it takes"),
 }
 
 

@@ -10,7 +10,29 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..zones.export import FORMATS
-from . import complaints, models, pages, partner, reports, status, subjects, zones
+from . import (
+    account,
+    complaints,
+    criteria,
+    hooks,
+    lookup,
+    models,
+    models_hooks,
+    pages,
+    partner,
+    reports,
+    signin,
+    stats,
+    status,
+    subjects,
+    zones,
+)
+from .admission import handlers as admission
+from .desk.api import READS, SCOPES, deed_handler, get_audit_export, read_handler
+from .desk.deeds import DEEDS
+from .removals import api as removals
+from .removals import models as removal_models
+from .removals import pages as removal_pages
 
 __all__ = ["ROUTES", "Doc", "Route", "add_routes"]
 
@@ -38,6 +60,9 @@ class Route:
 
 
 JSON = "application/json"
+REMOVAL: Mapping[str, Any] = {JSON: removal_models.Removal}
+STEP = (400, 404, 408, 413, 415, 422, 429, 503)  # refusals of a step of a removal
+PARTNERS = "report` or `read"  # either, in the backquotes of a description
 ROUTES = [
     Route(
         "POST",
@@ -84,6 +109,113 @@ ROUTES = [
     ),
     Route(
         "GET",
+        "/v1/partner/owned",
+        hooks.get_owned,
+        Doc("What is yours", {200: {JSON: [models_hooks.OwnedRange]}}, (401, 403, 503), scope=PARTNERS),
+    ),
+    Route(
+        "GET",
+        "/v1/partner/hooks",
+        hooks.get_hooks,
+        Doc("Your hooks, and how they fare", {200: {JSON: [models_hooks.Hook]}}, (401, 403, 503), scope=PARTNERS),
+    ),
+    Route(
+        "PUT",
+        "/v1/partner/hooks",
+        hooks.put_hook,
+        Doc(
+            "Make a hook: it is sent an event when something of yours is listed, changes or is freed",
+            {200: {JSON: models_hooks.HookMade}, 201: {JSON: models_hooks.HookMade}},
+            (400, 401, 403, 408, 413, 415, 422, 503),
+            bodies={JSON: models_hooks.HookWanted},
+            scope=PARTNERS,
+            notes={422: "The URL is not one that events may be sent to, or you have too many hooks"},
+        ),
+    ),
+    Route(
+        "DELETE",
+        "/v1/partner/hooks/{id}",
+        hooks.delete_hook,
+        Doc("Remove a hook, with what waits for it", {204: {}}, (401, 403, 404, 503), ("hook",), scope=PARTNERS),
+    ),
+    Route(
+        "POST",
+        "/v1/removals",
+        removals.post_removal,
+        Doc(
+            "Ask for a removal; what is granted at once says so",
+            {201: REMOVAL},
+            (400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+            bodies={JSON: removal_models.RemovalWanted},
+            scope=PARTNERS,
+            scope_needed=False,
+            notes={
+                403: "The proof of work is missing or not good, or the key is not for this",
+                409: "There is nothing to remove: it is not listed, or exempt already",
+            },
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/removals/{id}",
+        removals.get_removal,
+        Doc("How a request stands", {200: REMOVAL}, (404, 429, 503), ("id",)),
+    ),
+    Route(
+        "POST",
+        "/v1/removals/{id}/mailboxes",
+        removals.post_mailboxes,
+        Doc(
+            "Who may be asked to confirm",
+            {200: {JSON: removal_models.Mailboxes}},
+            STEP,
+            ("id",),
+            {JSON: removal_models.Which},
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/removals/{id}/mail",
+        removals.post_mail,
+        Doc("Mail a link to one of them", {202: REMOVAL}, STEP, ("id",), {JSON: removal_models.MailWanted}),
+    ),
+    Route(
+        "POST",
+        "/v1/removals/{id}/look",
+        removals.post_look,
+        Doc("Look for the TXT record now", {200: REMOVAL}, (404, 429, 503), ("id",)),
+    ),
+    Route(
+        "POST",
+        "/v1/removals/{id}/name",
+        removals.post_thing,
+        Doc("Say the URL that a hash is of", {200: REMOVAL}, STEP, ("id",), {JSON: removal_models.Thing}),
+    ),
+    Route(
+        "POST",
+        "/v1/removals/{id}/appeal",
+        removals.post_appeal,
+        Doc("Ask for a person", {200: REMOVAL}, (*STEP, 409), ("id",), {JSON: removal_models.Appeal}),
+    ),
+    Route(
+        "POST",
+        "/v1/removals/{id}/withdraw",
+        removals.post_withdraw,
+        Doc("Withdraw the request", {200: REMOVAL}, (404, 409, 429, 503), ("id",)),
+    ),
+    Route(
+        "POST",
+        "/v1/confirmations",
+        removals.post_confirm,
+        Doc(
+            "Send the token of a mailed link; the answer is the same for every token",
+            {204: {}},
+            (400, 408, 413, 415, 422, 429, 503),
+            bodies={JSON: removal_models.Token},
+        ),
+    ),
+    Route(
+        "GET",
         "/v1/subjects/{subject}",
         subjects.get_subject,
         Doc(
@@ -116,6 +248,12 @@ ROUTES = [
     Route("GET", "/v1/feeds", status.feeds, Doc("Every feed and its health", {200: {JSON: [models.Feed]}}, (503,))),
     Route(
         "GET",
+        "/v1/stats",
+        stats.get_stats,
+        Doc("Listings by day and code, how lists overlap, what DNS answered", {200: {JSON: models.Stats}}, (503,)),
+    ),
+    Route(
+        "GET",
         "/healthz",
         status.healthz,
         Doc("The process lives and can read its store", {200: {JSON: models.Health}}, (503,)),
@@ -130,12 +268,83 @@ ROUTES = [
         ),
     ),
     Route("GET", "/metrics", status.metrics, Doc("Figures for Prometheus", {200: {"text/plain": None}}, (503,))),
+    Route(
+        "GET",
+        "/v1/challenge",
+        admission.challenge,
+        Doc("A sum to solve before something is asked for", {200: {JSON: models.Challenge}}, (429, 503)),
+    ),
     Route("GET", "/openapi.json", status.openapi, Doc("This description", {200: {JSON: dict}})),
     Route("GET", "/", pages.index),
-    Route("GET", "/lookup", pages.lookup),
+    Route("GET", "/lookup", lookup.lookup),
+    Route("GET", "/delist", removal_pages.form_page),
+    Route("POST", "/delist", removal_pages.ask),
+    Route("GET", "/removals/{id}", removal_pages.private_page),
+    Route("POST", "/removals/{id}/{step}", removal_pages.step),
+    Route("GET", "/confirm/{token}", removal_pages.confirm_page),
+    Route("POST", "/confirm", removal_pages.confirm),
+    Route("GET", "/criteria", criteria.criteria),
+    Route("GET", "/stats", stats.stats),
     Route("GET", "/status", pages.status),
     Route("GET", "/style.css", pages.style),
     Route("GET", "/icon.svg", pages.icon),
+    Route("GET", "/work.js", admission.script),
+    Route("GET", "/admin/signin", signin.get_signin),
+    Route("POST", "/admin/signin", signin.post_signin),
+    Route("GET", "/admin/setup", signin.get_setup),
+    Route("POST", "/admin/setup", signin.post_setup),
+    Route("GET", "/admin/second", signin.get_second),
+    Route("POST", "/admin/second", signin.post_second),
+    Route("POST", "/admin/signout", signin.signout),
+    Route("GET", "/admin/account", account.get_account),
+    Route("POST", "/admin/account", account.post_account),
+    Route("GET", "/admin/desk.css", signin.style),
+    Route("GET", "/admin/passkey.js", signin.script),
+]
+
+ROUTES += [
+    Route(
+        "GET",
+        f"/v1/desk{path}",
+        read_handler(path, read),
+        Doc(
+            read.summary,
+            {200: {JSON: dict if read.paged or "{" in path or path == "/search" or path == "/holds" else [dict]}},
+            (400, 401, 403, 404, 503),
+            read.parameters,
+            scope="` or `".join(SCOPES[read.role]),
+        ),
+    )
+    for path, read in READS.items()
+]
+ROUTES += [
+    Route(
+        "GET",
+        "/v1/desk/audit/export",
+        get_audit_export,
+        Doc(
+            "The whole audit trail, a line of JSON each, the oldest first",
+            {200: {"application/x-ndjson": None}},
+            (401, 403, 503),
+            scope="review` or `admin",
+        ),
+    )
+]
+ROUTES += [
+    Route(
+        "POST",
+        f"/v1/desk/{name}",
+        deed_handler(name, deed),
+        Doc(
+            deed.summary,
+            {200: {JSON: models.Done}, **({202: {JSON: models.Done}} if deed.agreed else {})},
+            (400, 401, 403, 408, 409, 413, 415, 422, 503),
+            bodies={JSON: deed.model},
+            scope="` or `".join(SCOPES[deed.role]),
+            notes={202: "It needs two people, and waits for the second", 409: "It cannot be done: why is said"},
+        ),
+    )
+    for name, deed in DEEDS.items()
 ]
 
 

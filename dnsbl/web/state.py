@@ -13,17 +13,21 @@ from aiohttp import web
 
 from .. import clock
 from ..errors import StoreError
+from ..phrases import N_
 from ..store.contract import Key
 from .problems import busy
 
 if TYPE_CHECKING:
+    from ..people import People
+    from .admission import Admission
     from .backend import Backend
     from .batch import Batcher
     from .body import Uploads
     from .metrics import Metrics
-    from .pages import Pages
     from .readiness import Readiness
+    from .rendering import Pages
     from .reports import Twins
+    from .statsbook import StatsBook
     from .zonebook import ZoneBook
 
 __all__ = ["WEB", "KeyUse", "Threads", "Web"]
@@ -33,7 +37,10 @@ log = logging.getLogger("dnsbl.web")
 READERS = 4  # threads for what anyone may ask; reads do not wait for changes
 MAX_READS = 64  # under way or waiting for one of them
 EXPORTERS = 4  # threads that make pieces of exports
+SIGNERS = 2  # threads for what people at the desk do: a password takes 64 MiB
+MAX_SIGNING = 32  # under way or waiting for one of them
 MAX_COMPLAINTS = 16  # under way or waiting: each may have to be unpacked and decided
+MAX_WRITES = 64  # under way or waiting for one another: people's and partners' deeds
 URGENT = 2  # threads for reads of a row or two that nothing else may hold up
 USE_EVERY = 60  # seconds; a key's last use is written no more often
 P = ParamSpec("P")
@@ -50,7 +57,9 @@ class Threads:
         self.first = ThreadPoolExecutor(URGENT, "web-urgent")
         self.chores = ThreadPoolExecutor(1, "web-chore")
         self.complaints = ThreadPoolExecutor(1, "web-complaint")
-        self.reading = self.complaining = 0
+        self.writers = ThreadPoolExecutor(1, "web-write")
+        self.signers = ThreadPoolExecutor(SIGNERS, "web-sign-in")
+        self.reading = self.complaining = self.writing = self.signing = 0
 
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What anyone may ask. Raises Problem 503 where MAX_READS are asking."""
@@ -61,6 +70,17 @@ class Threads:
             return await run(self.readers, work, *args, **kwargs)
         finally:
             self.reading -= 1
+
+    async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A change that somebody waits for, one at a time: however long the store is held, nobody who only reads waits
+        with it. Raises Problem 503 where MAX_WRITES wait."""
+        if self.writing >= MAX_WRITES:
+            raise busy("too much is being changed at once; try again")
+        self.writing += 1
+        try:
+            return await run(self.writers, work, *args, **kwargs)
+        finally:
+            self.writing -= 1
 
     async def urgent(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A read of a row or two: a key, a remembered answer, a sign of life."""
@@ -80,8 +100,19 @@ class Threads:
         finally:
             self.complaining -= 1
 
+    async def sign_in(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A step in, or what somebody does about an account. Raises Problem 503 where MAX_SIGNING wait."""
+        if self.signing >= MAX_SIGNING:
+            raise busy(N_("too many are signing in at once; try again"))
+        self.signing += 1
+        try:
+            return await run(self.signers, work, *args, **kwargs)
+        finally:
+            self.signing -= 1
+
     def close(self) -> None:
-        for executor in (self.readers, self.exporters, self.first, self.chores, self.complaints):
+        bounded = (self.readers, self.exporters, self.complaints, self.writers, self.signers)
+        for executor in (*bounded, self.first, self.chores):
             executor.shutdown(cancel_futures=True)
 
 
@@ -117,13 +148,21 @@ class Web:
         book: ZoneBook,
         readiness: Readiness,
         pages: Pages,
+        stats: StatsBook,
+        admission: Admission,
     ) -> None:
         self.backend, self.metrics, self.threads = backend, metrics, threads
         self.batcher, self.uploads, self.twins = batcher, uploads, twins
         self.book, self.readiness, self.pages = book, readiness, pages
+        self.stats = stats
+        self.admission = admission
         self.uses = KeyUse()
         self.openapi: bytes = b""
         self.exports: Counter[int] = Counter()  # under way, by key
+
+    @property
+    def people(self) -> People:
+        return self.backend.app.people
 
     def note_use(self, key: Key) -> None:
         """Write that a key was used, in the background: a read does not wait for a write."""

@@ -1,4 +1,5 @@
-"""`GET /v1/subjects/{subject}`: where it is listed and why. Who told us is for keys that may read."""
+"""`GET /v1/subjects/{subject}`: where it is listed and why. Who told us is for keys that may read, but for
+feeds that may be named."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import SubjectError
-from ..store.contract import Store
+from ..store.contract import Source, Store
 from .auth import may_read
+from .backend import Parts
 from .problems import Problem
 from .responses import json_response
 from .state import WEB
@@ -23,19 +25,22 @@ SAID = ("operator", "removal", "never-list")  # origins of exemptions that are n
 async def get_subject(request: web.Request) -> web.StreamResponse:
     """Everything about one subject."""
     state = request.app[WEB]
-    app = state.backend.app
+    return await state.threads.read(answer, state.backend.app, request.match_info["subject"], await may_read(request))
+
+
+def answer(app: Parts, subject: str, everything: bool) -> web.Response:
+    """The whole of it in one thread: what is handed from thread to thread waits each time. Raises Problem 400."""
     try:
-        found = await state.threads.read(app.check, request.match_info["subject"])
+        found = app.check(subject)
     except SubjectError as error:
         raise Problem(400, str(error)) from error
-    if not await may_read(request):
-        found = await state.threads.read(public, found, app.store)
-    return json_response(found)
+    return json_response(found if everything else public(found, app.store))
 
 
 def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
-    """A check without names: a source is its kind. Traps and partners would suffer from being known."""
-    kinds = {source.name: source.kind for source in store.sources().values()}
+    """A check without names but those of feeds whose licence lets others have what they say: any other source is its
+    kind. Traps and partners would suffer from being known."""
+    kinds: dict[str, str] = store.kept("public", lambda: {each.name: called(each) for each in store.sources().values()})
     for zone in found["zones"]:
         for line in zone["breakdown"]:
             line["source"] = kinds.get(line["source"], "source")
@@ -55,6 +60,11 @@ def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
                 exemption["reason"] = kind
             exemption["origin"] = kind
     return found
+
+
+def called(source: Source) -> str:
+    """What a source is called to everyone."""
+    return source.name if source.kind == "feed" and source.redistribute else source.kind
 
 
 def day(time: str) -> str:

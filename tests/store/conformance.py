@@ -605,7 +605,8 @@ class Conformance(LiveSources):
             store.audit(NOW + number, "me", "delist", f"5.5.5.{number}", "asked")
         rows = store.audit_rows(3)
         assert [r["subject"] for r in rows] == ["5.5.5.3", "5.5.5.2", "5.5.5.1"]
-        assert rows[0] == {"at": NOW + 3, "who": "me", "what": "delist", "subject": "5.5.5.3", "why": "asked"}
+        newest = {"at": NOW + 3, "who": "me", "what": "delist", "subject": "5.5.5.3", "why": "asked"}
+        assert {name: rows[0][name] for name in newest} == newest
 
     # keeping
 

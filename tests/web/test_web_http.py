@@ -28,7 +28,7 @@ async def test_every_answer_has_the_security_headers(tmp_path, path):
         assert headers["Content-Security-Policy"].startswith("default-src 'none';")
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["X-Frame-Options"] == "DENY"
-        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Referrer-Policy"] == "same-origin"
         assert headers["Server"] == "dnsbl"
         assert "Cache-Control" in headers
 

@@ -133,7 +133,7 @@ async def test_status_tells_the_health_of_zones_and_feeds(tmp_path):
 async def test_what_is_not_there_is_said_on_a_page(tmp_path):
     async with serving(tmp_path) as site:
         shown = await page(site, "/nowhere/<b>", 404)
-        assert "Not Found" in shown.text
+        assert "There is nothing here" in shown.text
         async with site.client.post("/lookup") as response:
             assert response.status == 405
             assert response.content_type == "text/html"

@@ -30,10 +30,13 @@ class Backend:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.woken = 0
+        self.woken = self.mailed = 0
 
     def submitted(self) -> None:
         self.woken += 1
+
+    def mail_queued(self) -> None:
+        self.mailed += 1
 
     def trap_counts(self) -> dict[str, int]:
         return {}

@@ -33,6 +33,8 @@ from ..rows import (
     Source,
     Taken,
 )  # fmt: skip
+from .deeds import Asked, Deed, Deeds
+from .figures import Figures
 from .flow import Flow
 from .hooks import Hooks
 from .mail import Mail
@@ -40,10 +42,10 @@ from .people import People
 from .removals import Removals
 
 __all__ = [
-    "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key", "KeyDay",
-    "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
+    "Asked", "Attempt", "Change", "Decision", "Deed", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key",
+    "KeyDay", "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
 ]  # fmt: skip
 
 
-class Store(Flow, Removals, Mail, People, Hooks, Protocol):
+class Store(Flow, Figures, Removals, Mail, People, Hooks, Deeds, Protocol):
     """The whole contract: the flow, and what is kept of removals, mail, people and hooks."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ...model import Report
 from ..rows import (
@@ -30,9 +30,12 @@ from ..rows import (
 )  # fmt: skip
 
 __all__ = [
-    "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key", "KeyDay",
-    "Flow", "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Taken",
+    "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Flow", "Hold", "Key", "KeyDay",
+    "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Taken",
 ]  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 class Flow(Protocol):
@@ -41,6 +44,14 @@ class Flow(Protocol):
     def close(self) -> None: ...
     def transaction(self) -> AbstractContextManager[Any]:
         """Several calls as one change. Writers wait for one another; a change within a change is part of it."""
+        ...
+
+    def moment(self) -> AbstractContextManager[None]:
+        """What this thread reads within is of one moment. A moment within a moment is the same one."""
+        ...
+
+    def kept(self, name: str, read: Callable[[], T]) -> T:
+        """What `read` last said under this name, as long as nobody changed the store. Not to be changed."""
         ...
 
     # in
@@ -96,6 +107,10 @@ class Flow(Protocol):
         ...
 
     def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]: ...
+    def listings_on(self, subjects: Sequence[bytes], zones: Sequence[str]) -> dict[str, list[ListingRow]]:
+        """The listings of a handful of subjects in each of these zones, in the subjects' order."""
+        ...
+
     def decide(self, at: int, decisions: Mapping[str, Decision], settled: Sequence[bytes]) -> None:
         """Per zone what to write; `settled`, as `touched` gave them, are no longer touched. Within one `transaction`
         with `touched`, so that no touch in between is lost."""
@@ -179,6 +194,10 @@ class Flow(Protocol):
 
     def add_exemption(self, exemption: Exemption) -> None: ...
     def remove_exemption(self, subject: bytes, origin: str = "operator", at: int = 0) -> int: ...
+    def end_exemption(self, subject: bytes, zone: str, origin: str, at: int) -> int:
+        """An exemption holds no longer than `at`; what it forgave stays forgiven."""
+        ...
+
     def replace_exemptions(
         self, origin: str, subjects: Iterable[bytes], reason: str, at: int, exact: bool = False
     ) -> Entry:
@@ -201,6 +220,10 @@ class Flow(Protocol):
     def listing_count(self, zone: str) -> int: ...
     def zones_listed(self) -> set[str]: ...
     def changes_since(self, zone: str, seq: int, limit: int) -> list[Change]: ...
+    def changes_of(self, subject: bytes, limit: int) -> list[Change]:
+        """The newest lines of the journal on exactly this subject in any zone, the oldest of them first."""
+        ...
+
     def change_seq(self) -> int: ...
     def meta(self, key: str) -> str | None: ...
     def set_meta(self, key: str, value: str) -> None: ...
@@ -230,8 +253,6 @@ class Flow(Protocol):
         ...
 
     def key_days(self, key: int, since: int) -> list[KeyDay]: ...
-    def audit(self, at: int, who: str, what: str, subject: str, why: str) -> None: ...
-    def audit_rows(self, limit: int = 100) -> list[dict[str, Any]]: ...
     def counts(self) -> dict[str, int]: ...
     def check(self) -> list[str]:
         """What is wrong, a line each; empty is clean."""

@@ -1,0 +1,405 @@
+"""Removals from end to end: requests, proofs, decisions, and what a grant does. Synchronous: the caller brings what was
+looked up in DNS and RDAP, and wakes whoever settles.
+
+A move, what it writes and the exemption of a grant are one transaction: whoever was told "granted" is off the list
+after any crash, once the next settling has published. Requests that are refused because nothing is listed are not kept.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..clock import DAY
+from ..config import PROOFS, ZoneDef
+from ..errors import IntakeError
+from ..keyed import Keyed
+from ..reputation.explain import Line, ZoneView
+from ..store.contract import Exemption, Store
+from ..store.contract.removals import Challenge, Removal
+from ..subjects import listing_key, text
+from . import machine, proofs
+from .machine import ASKED, DONE, GRANTED, OPEN, PERSON, PROVEN, REFUSED, REQUESTED
+from .reasons import Reason, to_json
+from .rules import MAX_OPEN, Case, Grants, Stand, Verdict, decide, enough, needed
+
+__all__ = ["MAX_SAID", "Asking", "Opened", "Removals"]
+
+MAX_SAID = 2000  # characters of what a requester or a reviewer writes
+PROOF_DAYS = 7  # how long a proof may take
+MAIL_LIFETIME = DAY  # how long a mailed link is good
+APPEAL_DAYS = 14  # how long a refused request can be given to a person
+MAX_MAILS = 4  # links mailed for one request
+MAX_WAITING = 5  # requests about one subject that wait for a person unproven: strangers cannot fill the desk with it
+MAX_MOVED = 500  # requests moved at once by time alone: bounds a transaction
+REPORTING = frozenset(("partner", "trap", "complaint", "operator"))  # kinds of sources that report what they see
+REQUESTER, RULES = "requester", "rules"  # who moved it
+PURPOSE = "removal proof"
+
+
+@dataclass(slots=True, frozen=True)
+class Asking:
+    """What somebody asks for, and what is known of them. All of it is untrusted but `client` and `owner`."""
+
+    subject: bytes
+    given: str  # as it was typed: the thing itself where the subject is a hash
+    zones: tuple[str, ...] = ()  # (): all that list it
+    said: str = ""
+    way: str = "page"  # page, api, partner
+    client: proofs.Address | None = None
+    requester: str = ""  # its /24 or /64
+    owner: bool = False  # a partner that owns the subject
+
+
+@dataclass(slots=True, frozen=True)
+class Opened:
+    """What came of asking. `link` is the secret of the private page, said once; None where nothing was kept."""
+
+    verdict: Verdict
+    removal: Removal | None = None
+    link: str | None = None
+
+
+class Removals:
+    """The removals of one store. `zones` are those of now; `explain` gives a subject's views; `asn` its autonomous
+    system; `answered` whether DNS still answers it in a zone. May be called from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        zones: Callable[[], Mapping[str, ZoneDef]],
+        explain: Callable[[bytes, int], list[ZoneView]],
+        asn: Callable[[bytes], int | None],
+        answered: Callable[[str, bytes], bool],
+        keyed: Callable[[], Keyed],
+        mail: bool = False,
+        dns: bool = True,
+        rdap: bool = True,
+    ) -> None:
+        self.store, self.zones, self.explain, self.asn, self.answered = store, zones, explain, asn, answered
+        self.keyed, self.mail, self.dns, self.rdap = keyed, mail, dns, rdap
+
+    # asking
+
+    def open(self, asking: Asking, now: int) -> Opened:
+        """Take a request, and decide as far as it can be. Raises IntakeError where it names a zone that is none."""
+        subject = listing_key(asking.subject)
+        asking = replace(asking, subject=subject, said=asking.said[:MAX_SAID])
+        if unknown := [name for name in asking.zones if name not in self.zones()]:
+            raise IntakeError(f"no zone {', '.join(unknown)[:100]}; there are {', '.join(self.zones())}")
+        proof = "range" if asking.owner else "address" if proofs.from_itself(subject, asking.client) else ""
+        draft = self.draft(asking, proof, now)
+        case = self.case(draft, now)
+        if not case.stands:
+            return Opened(decide(case))
+        with self.store.transaction():
+            case = self.case(draft, now)  # as it is now that nobody else changes anything
+            verdict = decide(case)
+            link = secrets.token_urlsafe(32)
+            named = tuple(stand.zone.name for stand in case.stands)
+            draft = replace(draft, link=proofs.digest(link), zones=named)
+            draft = replace(draft, id=self.store.add_removal(draft))
+            if proof:
+                self.move(draft, PROVEN, REQUESTER, [Reason(f"proven-{proof}")], now)
+            self.follow(self.again(draft), verdict, case, now)
+            if verdict.state == ASKED:
+                self.ask_dns(draft, asking.given, now)
+            return Opened(verdict, self.store.removal(draft.id), link)
+
+    def draft(self, asking: Asking, proof: str, now: int) -> Removal:
+        """A request before it is decided."""
+        return Removal(
+            id=0,
+            link=b"",
+            subject=asking.subject,
+            zones=asking.zones,
+            state=REQUESTED,
+            way=asking.way,
+            requester=asking.requester,
+            network=proofs.around(asking.subject),
+            asn=self.asn(asking.subject),
+            said=asking.said,
+            at=now,
+            changed=now,
+            proof=proof,
+            why=to_json([Reason("asked")]),
+        )
+
+    def find(self, link: str) -> Removal | None:
+        """The request of a private link; an untrusted text."""
+        return self.store.removal_by_link(proofs.digest(link))
+
+    # proofs
+
+    def ways(self, removal: Removal, now: int) -> list[str]:
+        """The proofs that are offered for a request that waits for one, the weakest that will do first."""
+        return self.offered(removal.subject, needed(self.case(removal, now)))
+
+    def offered(self, subject: bytes, least: str) -> list[str]:
+        return proofs.ways(subject, least, self.mail, self.dns, self.rdap)
+
+    def ask_dns(self, removal: Removal, given: str, now: int) -> None:
+        """Have a TXT record shown to the requester. `given`: what they typed; of a hash it must be the thing itself."""
+        names = proofs.challenge_names(removal.subject, given) if self.dns else []
+        if names and not any(each.proof == "dns" for each in self.store.challenges_of(removal.id)):
+            self.challenge(removal, "dns", " ".join(names), PROOF_DAYS * DAY, now)
+
+    def records(self, removal: Removal) -> list[tuple[list[str], str, int]]:
+        """The TXT records that would prove it: names (any one will do), value, and until when."""
+        return [
+            (each.target.split(), self.token_of(each), each.expires)
+            for each in self.store.challenges_of(removal.id)
+            if each.proof == "dns" and each.used is None
+        ]
+
+    def mail_challenge(self, removal: Removal, proof: str, mailbox: str, language: str, now: int) -> bool:
+        """Ask a mailbox. The caller has made sure that it follows from the subject. False: none is sent any more."""
+        with self.store.transaction():
+            before = [each for each in self.store.challenges_of(removal.id) if each.proof != "dns"]
+            if removal.state != ASKED or len(before) >= MAX_MAILS:
+                return False
+            made = self.challenge(removal, proof, mailbox, MAIL_LIFETIME, now)
+            return self.store.queue_mail(made.id, mailbox, self.keyed().token(mailbox), language, now)
+
+    def challenge(self, removal: Removal, proof: str, target: str, lifetime: int, now: int) -> Challenge:
+        nonce = secrets.token_hex(16)
+        made = Challenge(0, removal.id, proof, target, nonce, b"", now, now + lifetime)
+        made = replace(made, digest=proofs.digest(self.token_of(made)))
+        return replace(made, id=self.store.add_challenge(made))
+
+    def token_of(self, challenge: Challenge) -> str:
+        """The token itself: it is kept nowhere."""
+        return proofs.token(self.keyed().derive(PURPOSE, challenge.nonce))
+
+    def confirm(self, token: str, now: int) -> bool:
+        """Somebody sent a mailed token. Nobody is told whether it was good: it can be used once."""
+        found = self.store.challenge_by_digest(proofs.digest(token))
+        if found is None or found.proof == "dns":
+            return False
+        return self.proven(found, now)
+
+    def seen_in_dns(self, removal: Removal, now: int) -> Removal:
+        """The record was seen."""
+        for each in self.store.challenges_of(removal.id):
+            if each.proof == "dns" and self.proven(each, now):
+                break
+        return self.again(removal)
+
+    def proven(self, challenge: Challenge, now: int) -> bool:
+        """A challenge was met: the request goes on. False where it was met before, or its time is over."""
+        with self.store.transaction():
+            removal = self.store.removal(challenge.removal)
+            if removal is None or removal.state != ASKED or not self.store.use_challenge(challenge.id, now):
+                return False
+            self.prove(removal, challenge.proof, now)
+        return True
+
+    def prove(self, removal: Removal, proof: str, now: int) -> None:
+        """The subject is the requester's: decide. Within a transaction."""
+        strongest = max((removal.proof or proof, proof), key=PROOFS.index)
+        self.move(removal, PROVEN, REQUESTER, [Reason(f"proven-{proof}")], now, proof=strongest)
+        removal = self.again(removal)
+        case = self.case(removal, now)
+        self.follow(removal, decide(case), case, now)
+
+    def again(self, removal: Removal) -> Removal:
+        """As the store has it now."""
+        found = self.store.removal(removal.id)
+        assert found is not None
+        return found
+
+    # deciding
+
+    def case(self, removal: Removal, now: int) -> Case:
+        """All that is known of a request now."""
+        views = [view for view in self.explain(removal.subject, now) if view.zone.policy.exempt]
+        wanted = [view for view in views if not removal.zones or view.zone.name in removal.zones]
+        kinds = {source.name: source.kind for source in self.store.sources().values()}
+        stands = [stand_of(view, removal.subject, kinds) for view in wanted if view.codes]
+        case = Case(
+            removal.subject,
+            stands,
+            self.grants(removal, stands, now),
+            removal.proof,
+            True,
+            now,
+            self.store.count_removals(OPEN, requester=removal.requester) - (removal.id > 0) if removal.requester else 0,
+            any(view.exempt and view.listings for view in wanted),
+        )
+        return replace(case, provable=enough(case) or bool(self.offered(removal.subject, needed(case))))
+
+    def grants(self, removal: Removal, stands: Sequence[Stand], now: int) -> Grants:
+        memory = max((stand.zone.removal.memory for stand in stands), default=0)
+        times = self.store.granted_times
+        return Grants(
+            times("subject", removal.subject, now - memory),
+            times("requester", removal.requester, now - DAY) if removal.requester else (),
+            times("network", removal.network, now - DAY),
+            times("asn", removal.asn, now - DAY) if removal.asn is not None else (),
+        )
+
+    def follow(self, removal: Removal, verdict: Verdict, case: Case, now: int) -> None:
+        """Do what the rules decided. Within a transaction."""
+        if verdict.state == GRANTED:
+            self.grant(removal, case.stands, RULES, verdict.reasons, now)
+        else:
+            self.move(removal, verdict.state, RULES, verdict.reasons, now, expires=self.expiry(verdict.state, now))
+
+    def expiry(self, state: str, now: int) -> int | None:
+        days = {ASKED: PROOF_DAYS, REFUSED: APPEAL_DAYS}.get(state)
+        return now + days * DAY if days else None
+
+    def grant(
+        self,
+        removal: Removal,
+        stands: Sequence[Stand],
+        who: str,
+        reasons: Sequence[Reason],
+        now: int,
+        firm: bool = False,
+        note: str = "",
+        **changes: Any,
+    ) -> bool:
+        """Exempt it, in one transaction with the move. `firm`: new reports do not end it. `note`: why, for the list of
+        exemptions. False where somebody else
+        decided first."""
+        ends = [now + grace(stand) for stand in stands]
+        with self.store.transaction():
+            until = min(ends, default=now)
+            if not self.move(removal, GRANTED, who, reasons, now, granted=now, until=until, expires=now, **changes):
+                return False
+            for stand, end in zip(stands, ends, strict=True):
+                made = Exemption(
+                    removal.subject,
+                    note or f"removal {removal.id}",
+                    "removal",
+                    stand.zone.name,
+                    now,
+                    end,
+                    yields=not firm,
+                )
+                self.store.add_exemption(made)
+        return True
+
+    def move(self, removal: Removal, state: str, who: str, reasons: Sequence[Reason], now: int, **changes: Any) -> bool:
+        """One move and its place in the audit trail. False where the request is in another state by now."""
+        assert machine.may_follow(state, removal.state), (removal.state, state)
+        with self.store.transaction():
+            if not self.store.move_removal(removal.id, removal.state, state, now, who, to_json(reasons), **changes):
+                return False
+            said = ", ".join(reason.word for reason in reasons)
+            self.store.audit(now, who, f"removal {state}", text(removal.subject), f"{removal.id}: {said}")
+        return True
+
+    # the requester's other moves
+
+    def appeal(self, removal: Removal, said: str, now: int) -> bool:
+        """Ask for a person: once, where a request was refused or its proof cannot be given."""
+        if removal.appealed or removal.state not in (ASKED, REFUSED) or not self.may_wait(removal):
+            return False
+        said = f"{removal.said}\n\n{said}".strip()[: 2 * MAX_SAID]
+        return self.move(removal, PERSON, REQUESTER, [Reason("appeal")], now, appealed=True, said=said, expires=None)
+
+    def may_wait(self, removal: Removal) -> bool:
+        """Whether one more may wait for a person: what waits is bounded by who asks, and by what it is about."""
+        count = self.store.count_removals
+        if removal.requester and count((PERSON,), requester=removal.requester) >= MAX_OPEN:
+            return False
+        return bool(removal.proof) or count((PERSON,), subject=removal.subject) < MAX_WAITING
+
+    def withdraw(self, removal: Removal, now: int) -> bool:
+        if removal.state not in (ASKED, PERSON):
+            return False
+        changes = {"expires": now + APPEAL_DAYS * DAY, "appealed": True}
+        return self.move(removal, REFUSED, REQUESTER, [Reason("withdrawn")], now, **changes)
+
+    # the desk's
+
+    def decide(self, number: int, grant: bool, who: str, answer: str, now: int, firm: bool = False) -> Removal:
+        """A person decides. Raises IntakeError where it does not wait for one, or not any more."""
+        removal = self.store.removal(number)
+        if removal is None:
+            raise IntakeError(f"no removal {number}; `dnsbl removal list` shows what there is")
+        answer = answer[:MAX_SAID]
+        with self.store.transaction():
+            if removal.state != PERSON:
+                raise IntakeError(f"removal {number} is {removal.state}: there is nothing to decide")
+            done = (
+                self.granted_by(removal, who, answer, now, firm)
+                if grant
+                else self.refused_by(removal, who, answer, now)
+            )
+            if not done:
+                raise IntakeError(f"removal {number} was decided by somebody else just now")
+        return self.again(removal)
+
+    def granted_by(self, removal: Removal, who: str, answer: str, now: int, firm: bool) -> bool:
+        case = self.case(removal, now)
+        stands = case.stands or [bare(self.zones()[name]) for name in removal.zones if name in self.zones()]
+        reasons = [Reason("by-person")]
+        return self.grant(removal, stands, who, reasons, now, firm, decider=who, answer=answer)
+
+    def refused_by(self, removal: Removal, who: str, answer: str, now: int) -> bool:
+        changes = {"decider": who, "answer": answer, "expires": now + APPEAL_DAYS * DAY, "appealed": True}
+        return self.move(removal, REFUSED, who, [Reason("by-person")], now, **changes)
+
+    def by_operator(self, subject: bytes, zones: Sequence[ZoneDef], reason: str, who: str, now: int) -> Removal:
+        """An operator's removal, without a request: firm, and in the history of the subject."""
+        subject = listing_key(subject)
+        stands = [bare(zone) for zone in zones]
+        asking = Asking(subject, "", tuple(zone.name for zone in zones), reason, "operator")
+        with self.store.transaction():
+            draft = replace(self.draft(asking, "", now), link=proofs.digest(secrets.token_urlsafe(32)))
+            draft = replace(draft, id=self.store.add_removal(draft))
+            self.move(draft, PERSON, who, [Reason("asked")], now)
+            self.grant(self.again(draft), stands, who, [Reason("by-person")], now, True, reason, decider=who)
+        return self.again(draft)
+
+    # time
+
+    def advance(self, now: int) -> int:
+        """Move what time alone moves: proofs that did not come, appeals that did not come, grants that DNS follows.
+        The number of moves."""
+        moves = 0
+        for removal in self.store.removals_due((ASKED, REFUSED), now, MAX_MOVED):
+            state, word = (REFUSED, "no-proof") if removal.state == ASKED else (DONE, "closed")
+            reasons = [Reason(word, {"days": PROOF_DAYS} if state == REFUSED else {})]
+            moves += self.move(removal, state, RULES, reasons, now, expires=self.expiry(state, now))
+        for removal in self.store.removals_due((GRANTED,), now, MAX_MOVED):
+            if not any(self.answered(zone, removal.subject) for zone in removal.zones):
+                moves += self.move(removal, DONE, RULES, [Reason("published")], now, expires=None)
+        return moves
+
+
+def stand_of(view: ZoneView, subject: bytes, kinds: Mapping[str, str]) -> Stand:
+    """How a subject stands in a zone, of what explains it."""
+    listed = {row.subject for row in view.listings}
+    heard = [line for line in view.lines if line.weight > 0 and not line.simulated]
+    counted = [line for line in heard if line.subject in listed]
+    codes = set(view.codes)
+    categories = {line.category for line in counted} or {
+        category for category, code in view.zone.categories.items() if code in codes
+    }
+    about = listed | {subject}  # reports of itself too where they list nothing: something goes on
+    reported = [line for line in heard if line.subject in about and kinds.get(line.source) in REPORTING]
+    above = [row.subject for row in view.listings if row.subject != subject]
+    wider = (above[0], at(counted, above)) if above else None
+    last = max(((line.last_seen, line.category) for line in reported), default=None)
+    return Stand(view.zone, frozenset(categories), last, wider)
+
+
+def at(lines: Sequence[Line], subjects: Sequence[bytes]) -> frozenset[str]:
+    """The categories of the lines about some subjects."""
+    return frozenset(line.category for line in lines if line.subject in subjects)
+
+
+def bare(zone: ZoneDef) -> Stand:
+    """A zone that a person grants a removal in, whatever is listed there."""
+    return Stand(zone, frozenset(), None, None)
+
+
+def grace(stand: Stand) -> int:
+    """How long it stays off."""
+    return stand.zone.removal.exempt_policy if stand.declared else stand.zone.removal.grace
