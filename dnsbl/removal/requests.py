@@ -97,6 +97,8 @@ class Removals:
         with self.store.transaction():
             case = self.case(draft, now)  # as it is now that nobody else changes anything
             verdict = decide(case)
+            if not case.stands:  # somebody else was faster
+                return Opened(verdict)
             link = secrets.token_urlsafe(32)
             named = tuple(stand.zone.name for stand in case.stands)
             draft = replace(draft, link=proofs.digest(link), zones=named)
@@ -158,7 +160,7 @@ class Removals:
         """Ask a mailbox. The caller has made sure that it follows from the subject. False: none is sent any more."""
         with self.store.transaction():
             before = [each for each in self.store.challenges_of(removal.id) if each.proof != "dns"]
-            if removal.state != ASKED or len(before) >= MAX_MAILS:
+            if self.again(removal).state != ASKED or len(before) >= MAX_MAILS:
                 return False
             made = self.challenge(removal, proof, mailbox, MAIL_LIFETIME, now)
             return self.store.queue_mail(made.id, mailbox, self.keyed().token(mailbox), language, now)
@@ -263,8 +265,7 @@ class Removals:
         **changes: Any,
     ) -> bool:
         """Exempt it, in one transaction with the move. `firm`: new reports do not end it. `note`: why, for the list of
-        exemptions. False where somebody else
-        decided first."""
+        exemptions. False where somebody else decided first."""
         ends = [now + grace(stand) for stand in stands]
         with self.store.transaction():
             until = min(ends, default=now)
@@ -297,10 +298,12 @@ class Removals:
 
     def appeal(self, removal: Removal, said: str, now: int) -> bool:
         """Ask for a person: once, where a request was refused or its proof cannot be given."""
-        if removal.appealed or removal.state not in (ASKED, REFUSED) or not self.may_wait(removal):
-            return False
-        said = f"{removal.said}\n\n{said}".strip()[: 2 * MAX_SAID]
-        return self.move(removal, PERSON, REQUESTER, [Reason("appeal")], now, appealed=True, said=said, expires=None)
+        with self.store.transaction():
+            removal = self.again(removal)  # it may have been given to a person, and refused, since it was read
+            if removal.appealed or removal.state not in (ASKED, REFUSED) or not self.may_wait(removal):
+                return False
+            changes = {"said": f"{removal.said}\n\n{said}".strip()[: 2 * MAX_SAID], "appealed": True, "expires": None}
+            return self.move(removal, PERSON, REQUESTER, [Reason("appeal")], now, **changes)
 
     def may_wait(self, removal: Removal) -> bool:
         """Whether one more may wait for a person: what waits is bounded by who asks, and by what it is about."""

@@ -3,42 +3,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
 
-from ..config import ZoneDef
+from ..config import PROOFS, ZoneDef
+from ..removal.rules import DECLARED
+from . import words
 from .pages import ABOUT
 from .state import WEB
 from .usage import operator_mail
-from .words import PROOFS
 
 __all__ = ["criteria"]
+
+# What can be proven of a subject, by kind of zone (removal/proofs.py says how).
+PROVABLE = {"ip": PROOFS, "domain": ("mailbox", "dns"), "hash": ("mailbox", "dns"), "e164": ()}
 
 
 async def criteria(request: web.Request) -> web.StreamResponse:
     """Every zone's rules in words."""
     state = request.app[WEB]
     zones = [rules(zone) for zone in state.backend.app.zones.values()]
-    return state.pages.render(request, "criteria.html", zones=zones, about=ABOUT, proofs=PROOFS)
+    return state.pages.render(request, "criteria.html", zones=zones, about=ABOUT, proofs=words.PROOFS)
 
 
 def rules(zone: ZoneDef) -> dict[str, Any]:
     """What the template says of a zone; lengths of time in seconds."""
     categories = list(zone.categories)
+    proofs = {name: proof_of(zone, name) for name in categories}
+    alone = [name for name in categories if name in zone.removal.self_serve and proofs[name]]
     return {
         "zone": zone,
         "mail": operator_mail(zone),
         "lasting": lasting(zone, categories),
-        "alone": [name for name in categories if name in zone.removal.self_serve],
-        "person": [name for name in categories if name not in zone.removal.self_serve],
+        "alone": alone,
+        "person": [name for name in categories if name not in alone],
         "proven": [
-            (proof, [name for name in categories if zone.removal.weakest(name) == proof])
-            for proof in PROOFS
-            if any(zone.removal.weakest(name) == proof for name in categories)
+            (proof, [name for name in categories if proofs[name] == proof]) for proof in unique(proofs.values())
         ],
+        "declared": bool(DECLARED.intersection(categories)),
     }
+
+
+def proof_of(zone: ZoneDef, category: str) -> str:
+    """The weakest proof of control that will do, of those that there are for the zone's kind; "": there is none."""
+    enough = PROOFS[PROOFS.index(zone.removal.weakest(category)) :]
+    return next((proof for proof in enough if proof in PROVABLE[zone.kind]), "")
+
+
+def unique(proofs: Iterable[str]) -> list[str]:
+    """Those that there are, the weakest first."""
+    return [proof for proof in PROOFS if proof in set(proofs)]
 
 
 def lasting(zone: ZoneDef, categories: Sequence[str]) -> list[tuple[int, list[str]]]:

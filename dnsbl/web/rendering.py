@@ -1,23 +1,28 @@
 """Templates to pages, in the language of whoever asks.
 
-An environment for each language, made when first asked for: templates are compiled once and then only filled in. In a
-template: `{% trans %}`, `_()`, `ngettext`; `phrase | said`; `at | moment` (RFC 3339, None is "never"), `day | day`,
-`number | number` (`number(2)` for places after the point), `share | percent`, `seconds | duration`; elements: `at | when`
-and `at | on_day` (times), `texts | names` (each by itself, in whichever direction), `categories | in_words`. The tables
-of words.py are there by name, said already. `language.tag`, `language.direction`. More is in parts.html.
+An environment for each language, made when first asked for: templates are compiled once, and then only filled in. They
+have `{% trans %}`, `_()`, `ngettext`, and filters:
+
+    phrase | said                       a marked sentence, or a Phrase
+    at | moment, at | when              RFC 3339 as text, as an element; None is "never"
+    at | day, at | on_day               the day of it (`day` wants `2026-01-02`)
+    number | number, number | number(2) places after the point
+    share | percent, seconds | duration
+    texts | names                       each by itself, in whichever direction it is written
+    categories | in_words
+
+The tables of words.py are there by name, said already; `language.tag`, `language.direction`; and what is in parts.html.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
+from .filters import filters_of
 from .folding import SaidEnvironment
 from .language import Language, Languages, language_of
 from .problems import Problem
@@ -25,9 +30,6 @@ from .words import CATEGORIES, KINDS, MEANINGS, REMOVALS, STATES, TITLES
 
 __all__ = ["Pages"]
 
-TIME = Markup('<time datetime="{}">{}</time>')
-BDI = Markup("<bdi>{}</bdi>")
-REMEMBERED = 1024  # days
 TABLES: dict[str, dict[str, str]] = {
     "categories": CATEGORIES,
     "meanings": MEANINGS,
@@ -88,33 +90,3 @@ def make_environment(language: Language) -> Environment:
     )
     jinja.globals["language"] = language
     return jinja
-
-
-def filters_of(language: Language) -> dict[str, Callable[..., str]]:
-    """What templates write values with. Functions and no macros: a look-up has dozens of them."""
-    said = {name: escape(language.said(text)) for name, text in CATEGORIES.items()}
-    never = language.gettext("never")
-    comma = Markup(", ")
-
-    def moment(at: str | None) -> str:
-        return language.moment(at) if at else never
-
-    def when(at: str | None) -> Markup:
-        return TIME.format(at, language.moment(at)) if at else escape(never)
-
-    @lru_cache(REMEMBERED)
-    def day_element(day: str) -> Markup:
-        return TIME.format(day, language.day(day))
-
-    return {
-        "said": language.said,
-        "moment": moment,
-        "day": language.day,
-        "number": language.number,
-        "percent": language.percent,
-        "duration": language.duration,
-        "when": when,
-        "on_day": lambda at: day_element(at[:10]),
-        "names": lambda texts: comma.join(BDI.format(text) for text in texts),
-        "in_words": lambda found: comma.join(said.get(name, name) for name in found),
-    }

@@ -20,6 +20,7 @@ from . import (
     models_hooks,
     pages,
     partner,
+    people,
     reports,
     signin,
     stats,
@@ -298,6 +299,8 @@ ROUTES = [
     Route("POST", "/admin/signout", signin.signout),
     Route("GET", "/admin/account", account.get_account),
     Route("POST", "/admin/account", account.post_account),
+    Route("GET", "/admin/people", people.get_people),
+    Route("POST", "/admin/people", people.post_people),
     Route("GET", "/admin/desk.css", signin.style),
     Route("GET", "/admin/passkey.js", signin.script),
 ]

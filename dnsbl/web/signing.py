@@ -27,8 +27,8 @@ from .problems import Problem
 from .state import WEB, Web
 
 __all__ = [
-    "HOME", "SECOND", "SIGN_IN", "came_from", "cookie", "csrf_field", "desk_form", "desk_page", "forget_cookie",
-    "form_of", "need_person", "need_visit", "next_of", "see", "set_cookie", "visit_form", "visit_of",
+    "HOME", "SECOND", "SIGN_IN", "VISIT", "came_from", "cookie", "csrf_field", "desk_form", "desk_page",
+    "forget_cookie", "form_of", "need_person", "need_visit", "next_of", "see", "set_cookie", "visit_form", "visit_of",
 ]  # fmt: skip
 
 log = logging.getLogger("dnsbl.web")
