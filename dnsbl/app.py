@@ -83,7 +83,7 @@ class App:
         self.exemptions = ExemptionCache(self.store)
         self.guard = Guard(self.settings.config.guard, self.networks)
         self.removals = self.make_removals()
-        self.removal_desk = RemovalDesk(self.removals, self.check)
+        self.removal_desk = RemovalDesk(self.removals, self.check, lambda: self.networks)
         proof = self.settings.config.proof
         self.proving = Proving(self.removals, Resolving(proof.resolver), Rdap(proof.rdap, self.public_url))
         self.desk = Desk(
@@ -360,6 +360,7 @@ class App:
         ):
             self.store.forget_kept(kind_, now - age)
         self.store.forget_removals(now - keep.removals)
+        self.store.forget_mail(now - keep.removals)
         self.desk.judge(now)
 
     # exemptions

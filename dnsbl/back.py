@@ -21,6 +21,7 @@ from .hooks.delivering import Deliverer
 from .hooks.following import Follower
 from .intake.feeds import Pulled
 from .intake.schedule import Schedule
+from .intake.wanted import take_wanted
 from .removal.mailer import Mailer
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Back:
         self.traps: Traps | None = None
         self.hooks: Deliverer | None = None
         self.mailer: Mailer | None = None
-        self.schedule = Schedule(self.pull, app.store.feed_states)
+        self.schedule = Schedule(self.pull, app.store.feed_states, lambda: take_wanted(app.store))
         self.on_published: Callable[..., None] = lambda _: None
 
     async def run(self, ready: Callable[[Back], None]) -> None:
@@ -74,7 +75,7 @@ class Back:
             if "jobs" in self.roles:
                 self.schedule.start(self.app.feeds)
                 self.schedule.every(FORGET_EVERY, self.forget, "forget")
-                self.schedule.every(FOLLOW_EVERY, self.schedule.follow, "switches of feeds")
+                self.schedule.every(FOLLOW_EVERY, self.schedule.follow, "what is wanted of feeds")
                 self.start_hooks()
                 tasks.append(loop.create_task(self.start_mailer().run()))
             ready(self)

@@ -62,6 +62,8 @@ def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child:
             value["trap"] = back.trap_addresses()
             value["zones"] = app.zone_status()
             value["unprotected"] = app.unprotected()
+            value["feeds_on"] = len(app.feeds_on())
+            value["feeds_off"] = len(app.feeds) - value["feeds_on"]
             if child:
                 sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
                 sys.stdout.flush()
@@ -81,6 +83,7 @@ def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
     dns = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in front.server.addresses]
     return {
         **about(front.settings),
+        **{name: front.back_says[name] for name in ("feeds_on", "feeds_off") if name in front.back_says},
         "dns": dns,
         "native": front.native is not None,
         "web": front.back_says.get("web"),

@@ -40,19 +40,19 @@ def test_what_a_partner_owns_is_said_shown_and_taken_back(acme: Dnsbl) -> None:
     assert [row["subject"] for row in acme("owned", "list", "--json").json] == ["example.com"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("owned", "add", "nobody", "46.1.0.0/16"), ("owned", "add", "acme", "nonsense"), ("owned", "list", "nobody"),
-        ("owned", "add", "acme", "46.1.0.0/16", "10.0.0.0/8"), ("owned", "remove", "acme", "46.1.0.0/16"),
-        ("hook", "add", "nobody", URL), ("hook", "add", "acme", "http://noc.invalid/"),
-        ("hook", "add", "acme", "https://127.0.0.1/"), ("hook", "remove", "1"), ("hook", "test", "1"),
-        ("hook", "deliveries", "1"), ("hook", "list", "nobody"),
-    ],
-)  # fmt: skip
-def test_a_refusal_is_one_line_and_changes_nothing(acme: Dnsbl, arguments: tuple[str, ...]) -> None:
-    done = acme(*arguments)
-    assert (done.code, done.out, done.err.count("\n")) == (1, b"", 1)
+REFUSED = [
+    ("owned", "add", "nobody", "46.1.0.0/16"), ("owned", "add", "acme", "nonsense"), ("owned", "list", "nobody"),
+    ("owned", "add", "acme", "46.1.0.0/16", "10.0.0.0/8"), ("owned", "remove", "acme", "46.1.0.0/16"),
+    ("hook", "add", "nobody", URL), ("hook", "add", "acme", "http://noc.invalid/"),
+    ("hook", "add", "acme", "https://127.0.0.1/"), ("hook", "remove", "1"), ("hook", "test", "1"),
+    ("hook", "deliveries", "1"), ("hook", "list", "nobody"),
+]  # fmt: skip
+
+
+def test_a_refusal_is_one_line_and_changes_nothing(acme: Dnsbl) -> None:
+    for arguments in REFUSED:
+        done = acme(*arguments)
+        assert (done.code, done.out, done.err.count("\n")) == (1, b"", 1), arguments
     assert acme("owned", "list", "--json").json == []
     assert acme("hook", "list", "--json").json == []
 

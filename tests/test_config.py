@@ -26,6 +26,7 @@ format = "plain"
 category = "spam"
 licence = "CC0-1.0"
 """
+DAY = 86_400
 SECRET = "e5e973e5a6b2a43f48e7dc849e37bfcf"  # of RFC 9018 appendix A
 
 
@@ -434,3 +435,112 @@ def test_an_unknown_store_is_a_mistake(home: Home, url: str) -> None:
 def test_a_setting_of_the_wrong_kind_is_a_mistake(home: Home, line: str) -> None:
     home.write("dnsbl.toml", line + "\n")
     assert any(line.strip("[]").split(" ")[0] in mistake for mistake in home.mistakes())
+
+
+# removal
+
+
+def test_a_zone_without_a_word_about_removal_has_the_usual_rules(home: Home) -> None:
+    rules = home.load().zones["ip"].removal
+    assert (rules.grace, rules.quiet, rules.cool_down, rules.exempt_policy) == (7 * DAY, 3600, DAY, 180 * DAY)
+    assert set(CATEGORIES) - set(rules.self_serve) == {"hijacked", "snowshoe", "phishing"}
+    assert rules.weakest("spam") == "address"
+    assert rules.weakest("hijacked") == "range"
+
+
+def test_a_zone_says_its_rules_of_removal(home: Home) -> None:
+    section = """
+[removal]
+grace = "3d"
+self_serve = ["spam"]
+proofs = { spam = "dns", hijacked = "mailbox" }
+quiet = "2h"
+cool_down = "2d"
+max_cool_down = "8d"
+memory = "30d"
+per_requester = 1
+per_network = 2
+per_asn = 3
+exempt_policy = "90d"
+"""
+    home.write("zones/ip.toml", ZONE + section)
+    rules = home.load().zones["ip"].removal
+    assert (rules.grace, rules.quiet, rules.cool_down, rules.max_cool_down) == (3 * DAY, 7200, 2 * DAY, 8 * DAY)
+    assert (rules.memory, rules.exempt_policy, rules.self_serve) == (30 * DAY, 90 * DAY, ["spam"])
+    assert (rules.per_requester, rules.per_network, rules.per_asn) == (1, 2, 3)
+    assert [rules.weakest(category) for category in ("spam", "hijacked", "dynamic")] == ["dns", "mailbox", "mailbox"]
+
+
+@pytest.mark.parametrize(
+    ("removal", "why"),
+    [
+        ({"self_serve": ["nonsense"]}, "unknown category nonsense"),
+        ({"proofs": {"nonsense": "dns"}}, "unknown category nonsense"),
+        ({"proofs": {"spam": "money"}}, "'address', 'mailbox', 'dns' or 'range'"),
+        ({"price": 50}, "Extra inputs"),
+        ({"per_requester": 0}, "greater than or equal to 1"),
+        ({"per_network": 0}, "greater than or equal to 1"),
+        ({"per_asn": 0}, "greater than or equal to 1"),
+        ({"quiet": -1}, "greater than or equal"),
+        ({"grace": "for ever"}, "not a duration"),
+        ({"cool_down": "2d", "max_cool_down": "1d"}, "cool_down is longer than max_cool_down"),
+        ({"memory": "29d"}, "memory is shorter than max_cool_down"),
+    ],
+)
+def test_rules_of_removal_that_cannot_be_are_refused(removal: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        zone(removal=removal)
+
+
+def test_without_a_relay_no_mail_leaves(home: Home) -> None:
+    config = home.load().config
+    assert config.mail.relay is None
+    assert (config.proof.resolver, config.proof.rdap) == ("", "https://rdap.org/")
+
+
+def test_a_relay_and_where_proofs_are_looked_up_can_be_said(home: Home) -> None:
+    home.write("dnsbl.toml", '[mail]\nrelay = "mx.example:587"\nsender = "bl@bl.example"\ntls = "always"\n'
+               'username = "bl"\npassword = "hunter2"\n'
+               '[proof]\nresolver = "127.0.0.1:53"\nrdap = "http://rdap.example/v1/"\n')  # fmt: skip
+    config = home.load().config
+    assert (config.mail.relay, config.mail.sender, config.mail.tls) == ("mx.example:587", "bl@bl.example", "always")
+    assert config.mail.password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(config)
+    assert (config.proof.resolver, config.proof.rdap) == ("127.0.0.1:53", "http://rdap.example/v1/")
+
+
+@pytest.mark.parametrize("relay", ["localhost:25", "mx.example:587", "127.0.0.1:25", "[::1]:465", "mx.xn--p1ai:25"])
+def test_a_relay_has_a_name_or_an_address(home: Home, relay: str) -> None:
+    home.write(
+        "dnsbl.toml", f'zones_dir = "zones"\nfeeds_dir = "feeds"\n[mail]\nrelay = "{relay}"\nsender = "a@b.example"'
+    )
+    assert home.load().config.mail.relay == relay
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ('[mail]\nrelay = "mx.example:25"', "sender"),
+        ('[mail]\nrelay = "mx.example:25"\nsender = "nobody"', "sender"),
+        ('[mail]\nrelay = "mx.example:25"\nsender = "a@b.c\\nBcc: x@y.z"', "sender"),
+        ('[mail]\nrelay = "mx.example"\nsender = "a@b.example"', "mail.relay"),
+        ('[mail]\nrelay = "mx.example:0"\nsender = "a@b.example"', "not a host and port"),
+        ('[mail]\nrelay = "mx.example:65536"\nsender = "a@b.example"', "not a host and port"),
+        ('[mail]\nrelay = "-mx.example:25"\nsender = "a@b.example"', "not a DNS name"),
+        ('[mail]\nrelay = "mx.example\\n:25"\nsender = "a@b.example"', "mail.relay"),
+        ('[mail]\nrelay = "127.0.0.256:25"\nsender = "a@b.example"', "IPv4"),
+        ('[mail]\nrelay = ":25"\nsender = "a@b.example"', "mail.relay"),
+        ('[mail]\ntls = "sometimes"', "mail.tls"),
+        ('[mail]\nusername = "hunter2"', "username and password come together"),
+        ('[mail]\npassword = "hunter2"', "username and password come together"),
+        ('[proof]\nresolver = "dns.example"', "proof.resolver"),
+        ('[proof]\nrdap = "ftp://rdap.example/"', "rdap: an http"),
+        ('[proof]\nrdap = "https://rdap.example"', "rdap: an http"),
+        ('[proof]\nrdap = "https://rdap.example/?q="', "rdap: an http"),
+    ],
+)
+def test_mail_and_proofs_that_cannot_work_are_mistakes(home: Home, lines: str, why: str) -> None:
+    home.write("dnsbl.toml", f'zones_dir = "zones"\nfeeds_dir = "feeds"\n{lines}\n')
+    (mistake,) = home.mistakes()
+    assert why in mistake
+    assert "hunter2" not in mistake

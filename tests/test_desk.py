@@ -11,7 +11,7 @@ import pytest
 from dnsbl import clock
 from dnsbl.app import App
 from dnsbl.config import Settings
-from dnsbl.desk import VOICES
+from dnsbl.desk import VOICES, base
 from dnsbl.errors import IntakeError, StoreError
 from dnsbl.intake.partners import create_key, digest, find_key
 from dnsbl.intake.trapped import CONTENT, PROVEN
@@ -289,6 +289,52 @@ def test_who_tried_what_is_shown_newest_first(app: App, partner: int) -> None:
     assert [(row["source"], row["subject"], row["why"], row["count"]) for row in rows] == [
         ("acme", "10.0.0.1", "special", 1), ("acme", "8.8.8.8", "exempt", 1)
     ]  # fmt: skip
+
+
+def test_a_page_that_is_polled_does_not_read_all_that_is_claimed_each_time(
+    app: App, partner: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much is claimed may be a minute old; what waits never is, and a deed makes all of it new."""
+    report(app, partner, "46.1.0.1", "46.1.0.2")
+    number = held(app, partner)
+    app.store.set_source(partner, simulated=True)
+    reads: list[str] = []
+    for name in ("claims_between", "subjects_of"):
+        real = getattr(app.store, name)
+        monkeypatch.setattr(
+            app.store, name, lambda *said, real=real, name=name, **more: reads.append(name) or real(*said, **more)
+        )
+    assert [app.desk.show_source("acme")["would_list"][0]["claimed"] for _ in range(3)] == [2, 2, 2]
+    assert [len(app.desk.waiting()["holds"]) for _ in range(3)] == [1, 1, 1]
+    assert sorted(reads) == ["claims_between", "subjects_of"]
+    held(app, partner, place="net:46.2.0.0/16")
+    assert len(app.desk.waiting()["holds"]) == 2
+    app.desk.decide(number, False, "theirs")
+    assert len(app.desk.waiting()["holds"]) == 1
+    app.desk.show_source("acme")
+    assert reads.count("subjects_of") >= 2
+
+
+def test_what_is_figured_is_figured_anew_after_its_minute(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, made = 100.0, iter(range(9))
+    monkeypatch.setattr(base.time, "monotonic", lambda: now)
+    assert [app.desk.figure("a", lambda: next(made)) for _ in range(2)] == [0, 0]
+    assert app.desk.figure("b", lambda: next(made)) == 1
+    now += base.FRESH + 1
+    assert app.desk.figure("a", lambda: next(made)) == 2
+    app.desk.outdated()
+    assert app.desk.figure("a", lambda: next(made)) == 3
+    for number in range(base.MAX_FIGURES):
+        app.desk.figure(number, lambda: None)
+    assert len(app.desk.figures) == base.MAX_FIGURES
+    assert app.desk.figure("a", lambda: next(made)) == 4, "what nobody asked for went first"
+
+
+def test_a_page_looks_at_the_first_of_what_is_claimed(app: App, partner: int) -> None:
+    app.store.set_source(partner, simulated=True)
+    report(app, partner, *(f"46.1.0.{n}" for n in range(9)))
+    assert app.desk.show_source("acme", most=4)["would_list"][0]["claimed"] == 4
+    assert app.desk.show_source("acme")["would_list"][0]["claimed"] == 9
 
 
 # what was wrong

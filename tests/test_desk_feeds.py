@@ -1,4 +1,4 @@
-"""Feeds at the desk: a switch that goes before the file, and what was held back, shown and released as it lies there."""
+"""Feeds at the desk: a switch that goes before the file; what was held back is shown, and released as it lies there."""
 
 from __future__ import annotations
 

@@ -246,15 +246,12 @@ def test_what_is_no_code_is_none(code: str) -> None:
     assert (step is not None) == ("".join(code.split()) in near)
 
 
-@given(at=st.integers(300, 2**33), steps=st.integers(-4, 4), after=st.integers(-3, 3))
-def test_codes_count_one_step_around_and_after_the_last(at: int, steps: int, after: int) -> None:
+@given(at=st.integers(300, 2**33), steps=st.integers(-4, 4))
+def test_codes_count_one_step_around(at: int, steps: int) -> None:
     step = at // 30
-    if step + steps < 0:
-        return
     code = pyotp.TOTP(SECRET).at((step + steps) * 30)
-    taken = totp.step_of(SECRET, code, at, step + after)
-    near = {step + s for s in (-1, 0, 1) if pyotp.TOTP(SECRET).at((step + s) * 30) == code}
-    assert taken == max((s for s in near if s > step + after), default=None)
+    near = [step + s for s in (-1, 0, 1) if pyotp.TOTP(SECRET).at((step + s) * 30) == code]
+    assert totp.step_of(SECRET, code, at) == max(near, default=None)
 
 
 def test_a_code_of_rfc_6238() -> None:
@@ -507,10 +504,10 @@ def test_the_real_hash_is_argon2id_of_64_mib() -> None:
 # people
 
 
-@pytest.mark.parametrize("name", ["", "Alice", "1a", "a b", "a/b", "operator", "dnsbl", "é", "a" * 33, "<b>", "a\n"])
-def test_names_that_are_none(people: People, name: str) -> None:
-    with pytest.raises(IntakeError):
-        people.add(name, "admin")
+def test_names_that_are_none(people: People) -> None:
+    for name in ("", "Alice", "1a", "a b", "a/b", "operator", "dnsbl", "é", "a" * 33, "<b>", "a\n"):
+        with pytest.raises(IntakeError):
+            people.add(name, "admin")
     assert people.rows() == []
 
 

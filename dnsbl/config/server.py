@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from .base import Listen, Model, Name, Network, Seconds, Share, parse_listen
+from .base import Listen, Model, Name, Network, Seconds, Share, host_name, parse_listen
 
 __all__ = [
     "Config", "DnsConfig", "GeoConfig", "GuardConfig", "MailConfig", "ProofConfig", "RetentionConfig",
@@ -77,10 +77,25 @@ def resolver(text: str) -> str:
 Resolver = Annotated[str, AfterValidator(resolver)]
 
 
+def relay(text: str) -> str:
+    """A mail server, by its name or address, and its port."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise ValueError(f"not a host and port: {text!r}; write mx.example:587, 127.0.0.1:25 or [::1]:25")
+    if ":" in host or host.rpartition(".")[2].isdigit():  # no name ends in a number (RFC 3696 section 2)
+        parse_listen(text)
+    else:
+        host_name(host)
+    return text
+
+
+Relay = Annotated[str, AfterValidator(relay)]
+
+
 class MailConfig(Model):
     """How our own mail leaves. Without a relay none is sent, and no proof by mail is offered."""
 
-    relay: Listen | None = None  # host and port of a mail server that takes mail from us
+    relay: Relay | None = None  # a mail server that takes mail from us
     sender: str = ""  # an address that takes bounces
     tls: Literal["off", "starttls", "always"] = "starttls"  # which a relay on the loopback may do without
     username: str = ""

@@ -41,7 +41,7 @@ class DeskBase:
     ) -> None:
         self.store, self.zones, self.exemptions, self.guard = store, zones, exemptions, guard
         self.feeds, self.quarantine, self.networks_of = feeds, quarantine, networks_of
-        self.figuring = threading.Lock()
+        self.figuring = threading.RLock()
         self.figures: dict[Hashable, tuple[float, Any]] = {}
 
     def source(self, name: str) -> Source:

@@ -6,6 +6,8 @@ What is held back lies in `data_dir/quarantine` as it came. It is foreign conten
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import xxhash
@@ -14,7 +16,7 @@ from .. import clock, documents
 from ..config import FeedDef
 from ..errors import IntakeError, Quarantined
 from ..intake.feeds import is_on, release, terms_of
-from ..intake.health import Limits, judge
+from ..intake.health import judge
 from ..intake.lists import ListTerms, categorised, known, read
 from ..model import Parsed
 from ..reputation.replacing import Content, Effect, freed, replaced
@@ -67,6 +69,7 @@ class FeedsPart(DeskBase):
         with self.store.transaction():
             self.store.switch_feed(name, None if on == feed.enabled else on)
             self.audit(who, f"feed {'enable' if on else 'disable'}", name, why)
+        self.outdated()
         return self.show_feed(name)
 
     # what is held back
@@ -75,29 +78,28 @@ class FeedsPart(DeskBase):
         """What the content in quarantine would change: what appears in the feed and what leaves it, and what zones
         would list by that. "refused" is why even a release does not take it. Reads all the feed has. Raises
         IntakeError where nothing lies there."""
-        feed, now = self.feed(name), clock.now()
-        data = self.held_back(feed)
-        lying = self.lying(feed)
-        why = self.state(name).reason
+        feed = self.feed(name)
+        data, lying = self.held_back(feed), self.lying(feed)
+        compared = self.figure(("diff", name, digest_of(data)), lambda: self.compared(feed, data, clock.now()))
+        return {**compared, "quarantine": lying}
+
+    def compared(self, feed: FeedDef, data: bytes, now: int) -> dict[str, Any]:
+        """Some content, judged as a pull would, and against what the feed has."""
+        state = self.state(feed.name)
+        said = {"name": feed.name, "why": state.reason, "refused": None}
         terms = terms_of(feed, False, now, self.networks_of)
         try:
             if data.strip() or terms.limits.min_entries:
                 terms = known(data, terms)
             parsed = read(data, terms)
-            judge(parsed, None, Limits.from_feed(feed).accepting(), None)
+            judge(parsed, None, terms.limits.accepting(), None)
         except IntakeError as error:
-            return {"name": name, "why": why or str(error), "refused": str(error), "quarantine": lying}
+            return {**said, "why": state.reason or str(error), "refused": str(error)}
         try:
-            judge(parsed, self.state(name).entries, terms.limits, None)
+            judge(parsed, state.entries, terms.limits, None)
         except Quarantined as error:
-            why = str(error)
-        return {
-            "name": name,
-            "why": why,
-            "refused": None,
-            "quarantine": lying,
-            **self.changes(feed, terms, parsed, now),
-        }
+            said["why"] = str(error)
+        return {**said, **self.changes(feed, terms, parsed, now)}
 
     def changes(self, feed: FeedDef, terms: ListTerms, parsed: Parsed, now: int) -> dict[str, Any]:
         """What appears, leaves and stays, and what comes of it in the zones."""
@@ -138,10 +140,10 @@ class FeedsPart(DeskBase):
         return replaced(self.store, self.zones(), exempt, source, Content(new, leave), now)
 
     def source_of(self, feed: FeedDef) -> Source:
-        """The feed's source, as its file says now; one that the store has not yet has number 0."""
-        have = {source.name: source.id for source in self.store.sources().values()}
-        family = feed.family or feed.name
-        return Source(have.get(feed.name, 0), feed.name, "feed", feed.trust, family, feed.redistribute, feed.trust)
+        """The feed's source, believed as its file says now; one that the store has not yet has number 0."""
+        have = {source.name: source for source in self.store.sources().values()}
+        source = have.get(feed.name) or Source(0, feed.name, "feed", 0.0, "", feed.redistribute)
+        return replace(source, trust=feed.trust, family=feed.family or feed.name)
 
     def release_feed(self, name: str, who: str = OPERATOR, why: str = "", digest: str = "") -> dict[str, Any]:
         """Take the content in quarantine as it lies there; nothing is fetched. `digest`, as `feed_diff` gave it: only
@@ -152,8 +154,12 @@ class FeedsPart(DeskBase):
             raise IntakeError(f"feed {name}: other content lies there by now; look at `dnsbl feed diff {name}` again")
         if not is_on(feed, self.state(name)):
             raise IntakeError(f"feed {name} is off: `dnsbl feed enable {name}` first")
-        outcome = release(self.store, feed, data, self.quarantine, clock.now(), self.networks_of)
-        self.audit(who, "feed release", name, why)
+        with self.store.transaction():
+            outcome = release(self.store, feed, data, clock.now(), self.networks_of)
+            self.audit(who, "feed release", name, why)
+        with suppress(OSError):  # it was taken: what lies there is only to be looked at
+            (self.quarantine / name).unlink(missing_ok=True)
+        self.outdated()
         return {"name": name, "state": outcome.state, "reason": "", **outcome.entry._asdict()}
 
     def held_back(self, feed: FeedDef) -> bytes:
@@ -169,10 +175,11 @@ class FeedsPart(DeskBase):
         """What lies in quarantine: its size in bytes, since when, and its digest. None: nothing does."""
         path = self.quarantine / feed.name
         try:
-            data, at = path.read_bytes(), int(path.stat().st_mtime)
+            there = path.stat()
+            digest = self.figure((path, there.st_mtime_ns, there.st_size), lambda: digest_of(path.read_bytes()))
         except OSError:
             return None
-        return {"bytes": len(data), "at": clock.rfc3339(at), "digest": digest_of(data)}
+        return {"bytes": there.st_size, "at": clock.rfc3339(int(there.st_mtime)), "digest": digest}
 
 
 def digest_of(data: bytes) -> str:

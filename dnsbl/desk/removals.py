@@ -7,23 +7,30 @@ from typing import Any
 
 from .. import clock
 from ..errors import IntakeError
+from ..geo import Networks
 from ..removal.machine import OPEN, PERSON
 from ..removal.reasons import from_json
 from ..removal.requests import Removals
 from ..store.contract.removals import Removal
-from ..subjects import kind, text
+from ..subjects import is_ip, kind, text
 
 __all__ = ["RemovalDesk", "removal_row"]
 
 EARLIER = 10  # other requests for the same subject that are shown
+QUEUE = 50  # requests of the queue at once
 ANSWER_DAYS = 2  # within which a person should have answered (RFC 6471 section 2.2.3)
 
 
 class RemovalDesk:
-    """`check` gives everything about a subject, as `App.check`."""
+    """`check` gives everything about a subject, as `App.check`; `networks` whose addresses are whose."""
 
-    def __init__(self, removals: Removals, check: Callable[[str], dict[str, Any]]) -> None:
-        self.removals, self.check = removals, check
+    def __init__(
+        self,
+        removals: Removals,
+        check: Callable[[str], dict[str, Any]],
+        networks: Callable[[], Networks] = Networks.none,
+    ) -> None:
+        self.removals, self.check, self.networks = removals, check, networks
 
     def rows(
         self,
@@ -35,6 +42,36 @@ class RemovalDesk:
         """The newest first; without states and subject those that are open. `before` a number: the next page."""
         states = states or (() if subject is not None else OPEN)
         return [removal_row(each) for each in self.removals.store.removals(states, subject, before, limit)]
+
+    # the queue
+
+    def queue(self, after: int | None = None, limit: int = QUEUE) -> list[dict[str, Any]]:
+        """Those that wait for a person, the longest first; `after` a number: those behind it. Reads no others."""
+        beside = self.place(after) if after is not None else (0, 0)
+        return [removal_row(each) for each in self.removals.store.removals_waiting(PERSON, limit, beside)]
+
+    def counts(self) -> dict[str, int]:
+        """How many wait for a person, and how many of them for too long."""
+        store = self.removals.store
+        overdue = store.count_overdue(PERSON, clock.now() - ANSWER_DAYS * clock.DAY)
+        return {"waiting": store.count_removals((PERSON,)), "overdue": overdue}
+
+    def beside(self, number: int) -> dict[str, int | None]:
+        """The numbers before and after one in the queue; after the last comes the first. None: no other waits."""
+        place, waiting = self.place(number), self.removals.store.removals_waiting
+        following = [*waiting(PERSON, 1, place), *waiting(PERSON, 1)]
+        earlier = waiting(PERSON, 1, place, back=True)
+        return {
+            "previous": next((each.id for each in earlier), None),
+            "next": next((each.id for each in following if each.id != number), None),
+        }
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Where a request is, or was, in the queue. Raises IntakeError."""
+        found = self.find(number)
+        return found.changed, found.id
+
+    # one of them
 
     def find(self, number: int) -> Removal:
         """Raises IntakeError where there is none."""
@@ -56,6 +93,7 @@ class RemovalDesk:
         earlier = self.removals.store.removals((), found.subject, limit=EARLIER + 1)
         return {
             **removal_row(found),
+            **self.whereabouts(found),
             "history": [
                 {
                     "at": clock.rfc3339(event.at),
@@ -65,8 +103,19 @@ class RemovalDesk:
                 }
                 for event in self.removals.store.removal_events(number)
             ],
+            "queue": self.beside(number),
             "earlier": [removal_row(each) for each in earlier if each.id != number][:EARLIER],
             "check": self.check(text(found.subject)),
+        }
+
+    def whereabouts(self, found: Removal) -> dict[str, Any]:
+        """The network that removals are counted by, its autonomous system and country, where they are known."""
+        networks = self.networks()
+        return {
+            "network": text(found.network),
+            "asn": found.asn,
+            "asn_name": networks.name(found.asn) or None if found.asn is not None else None,
+            "country": networks.country(found.subject) if is_ip(found.subject) else None,
         }
 
     def decide(self, number: int, grant: bool, answer: str, who: str, firm: bool = False) -> dict[str, Any]:

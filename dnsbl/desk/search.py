@@ -27,7 +27,8 @@ class SearchPart(FeedsPart):
     def search(self, said: str, limit: int = 20) -> dict[str, Any]:
         """What there is of a text: "subject" (as it is written here; None: it is none), and up to `limit` of each of
         listings (of it, of what contains it, and inside), sources, keys, exemptions, feeds and audit entries."""
-        said, limit = said.strip()[:MAX_TEXT], max(1, min(limit, MAX_FOUND))
+        said = said.strip()[:MAX_TEXT].encode(errors="replace").decode()  # a lone surrogate is no text to a store
+        limit = max(1, min(limit, MAX_FOUND))
         if not said:
             return {"subject": None} | {part: [] for part in PARTS}
         subject, suffix = meant(said)
@@ -44,15 +45,15 @@ class SearchPart(FeedsPart):
 
     def listings_of(self, subject: bytes | None, suffix: bytes | None, limit: int) -> list[dict[str, Any]]:
         """Listings of a subject and what contains it, and then those inside; of a suffix alone, those inside."""
+        start = listing_key(subject) if subject else suffix
+        if start is None:
+            return []
+        above = list(ancestors(start)) if subject else []
         found: list[tuple[str, ListingRow]] = []
-        key = listing_key(subject) if subject else None
-        above = list(ancestors(key)) if key else []
-        low, high = inside(key or suffix or b"")
         for zone in sorted(self.store.zones_listed()):
             found += [(zone, row) for row in self.store.listings_of(zone, above).values()] if above else []
-            if key or suffix:
-                rows = self.store.listings_between(zone, low, high, limit + len(above))
-                found += [(zone, row) for row in rows if row.subject not in above]
+            inner = self.store.listings_between(zone, *inside(start), limit + len(above))
+            found += [(zone, row) for row in inner if row.subject not in above]
         return [listing_row(zone, row) for zone, row in found[:limit]]
 
     def named_sources(self, said: str, limit: int) -> list[dict[str, Any]]:

@@ -88,6 +88,10 @@ class Deliverer:
                 if str(error) != said:
                     log.error("%s", error)
                 said = str(error)
+            except Exception as error:  # a fault of ours: partners go on to be told
+                if repr(error) != said:
+                    log.exception("hooks")
+                said = repr(error)
             try:
                 async with asyncio.timeout(EVERY):
                     await wake.wait()

@@ -122,25 +122,17 @@ def take(
 
 
 def release(
-    store: Store,
-    feed: FeedDef,
-    data: bytes,
-    quarantine: Path,
-    now: int,
-    networks_of: formats.NetworksOf | None = None,
+    store: Store, feed: FeedDef, data: bytes, now: int, networks_of: formats.NetworksOf | None = None
 ) -> Outcome:
     """Take content that was quarantined, as it is, as if it were fetched now and accepted. Raises Quarantined where it
     is what nobody means to accept: a page, empty, cut, mostly refused; all stays as it was then."""
     before = store.feed_states().get(feed.name) or FeedState(feed.name)
     terms = terms_of(feed, True, now, networks_of)
     try:
-        outcome = apply(store, feed.name, lambda: feed_source(store, feed), data, terms, replace(before), now)
+        return apply(store, feed.name, lambda: feed_source(store, feed), data, terms, replace(before), now)
     except Quarantined:
         store.put_feed_state(before)
         raise
-    with contextlib.suppress(OSError):
-        (quarantine / feed.name).unlink(missing_ok=True)
-    return outcome
 
 
 def is_on(feed: FeedDef, state: FeedState | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -25,12 +25,16 @@ AFTER_TROUBLE = 300  # seconds until a feed is pulled again when the trouble was
 
 
 class Schedule:
-    """Pulls feeds by `pull`, which applies and settles. Each job names its own next time when it is done."""
+    """Pulls feeds by `pull`, which applies and settles. Each job names its own next time when it is done. `wanted` takes
+    the names of those that a person wants pulled now."""
 
     def __init__(
-        self, pull: Callable[[FeedDef], Awaitable[Pulled]], states: Callable[[], Mapping[str, FeedState]]
+        self,
+        pull: Callable[[FeedDef], Awaitable[Pulled]],
+        states: Callable[[], Mapping[str, FeedState]],
+        wanted: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        self.pull, self.states = pull, states
+        self.pull, self.states, self.wanted = pull, states, wanted
         self.scheduler = AsyncIOScheduler(timezone=UTC)
         self.turns = asyncio.Semaphore(AT_ONCE)
         self.declared: Mapping[str, FeedDef] = {}
@@ -46,13 +50,17 @@ class Schedule:
         self.take(feeds, self.known())
 
     async def follow(self) -> None:
-        """See whether a person has switched feeds, in whatever process."""
+        """See whether a person has switched feeds, or wants some pulled, in whatever process."""
         try:
             states = await asyncio.to_thread(self.states)
+            wanted = await asyncio.to_thread(self.wanted)
         except DnsblError:  # whoever settles says so
             return
         if {name for name, feed in self.declared.items() if is_on(feed, states.get(name))} != set(self.feeds):
             self.take(self.declared, states)
+        for name in wanted:
+            if name in self.feeds and name not in self.pulling:
+                self.plan_at(self.feeds[name], clock.now())
 
     def take(self, feeds: Mapping[str, FeedDef], states: Mapping[str, FeedState]) -> None:
         wanted = {name: feed for name, feed in feeds.items() if is_on(feed, states.get(name))}
@@ -75,6 +83,9 @@ class Schedule:
     def plan(self, feed: FeedDef, state: FeedState | None, least: int = 0) -> None:
         now = clock.now()
         due = max(next_pull(feed, state, now, random.random()), now + least)  # noqa: S311 - spreads load, guards nothing
+        self.plan_at(feed, due)
+
+    def plan_at(self, feed: FeedDef, due: int) -> None:
         self.scheduler.add_job(
             self.run,
             "date",

@@ -62,7 +62,7 @@ class Accounts:
         return options
 
     def register(self, visit: Visit, where: passkeys.Site, credential: str, name: str) -> str | None:
-        """A passkey more. Raises StoreError where it is somebody's already."""
+        """A passkey more."""
         with self.store.transaction():
             account = self.may_change(visit)
             session = self.store.session(visit.session.digest)
@@ -72,7 +72,9 @@ class Accounts:
             if len(self.store.passkeys(account.id)) >= MAX_PASSKEYS:
                 raise IntakeError(N_("You have ten passkeys; remove one first."))
             name = "".join(c for c in name if c.isprintable()).strip()[:MAX_NAME] or clock.rfc3339(clock.now()) or ""
-            self.store.add_passkey(Passkey(made.id, account.id, made.public_key, made.uses, name, clock.now()))
+            passkey = Passkey(made.id, account.id, made.public_key, made.uses, name, clock.now())
+            if not self.store.add_passkey(passkey):
+                raise IntakeError(N_("This passkey is known already; use another one."))
             return self.changed(visit, account, "passkey", name)
 
     def remove_passkey(self, visit: Visit, id: bytes) -> str:

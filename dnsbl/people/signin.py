@@ -78,7 +78,7 @@ class SignIn:
             if account is None:
                 return None
             secret = totp.secret_of(self.keyed(), account.totp_nonce)
-            step = totp.step_of(secret, code, clock.now(), account.totp_step)
+            step = totp.step_of(secret, code, clock.now())
             if account.totp_since is None or step is None or not self.store.use_step(account.id, step):
                 self.wrong(visit, account, came_from)
                 return None

@@ -33,8 +33,9 @@ def secret_of(keyed: Keyed, nonce: str) -> str:
     return base64.b32encode(keyed.derive(PURPOSE, nonce)[:SECRET]).decode()
 
 
-def step_of(secret: str, code: str, now: int, after: int = 0) -> int | None:
-    """The step that a code is of, if that is near and later than `after`. All are compared, whichever it is."""
+def step_of(secret: str, code: str, now: int) -> int | None:
+    """The step that a code is of, if that is near; whether it was used is the caller's to ask. All are compared,
+    whichever it is."""
     code = "".join(code.split())
     if len(code) != DIGITS or not (code.isascii() and code.isdigit()):
         return None
@@ -42,7 +43,7 @@ def step_of(secret: str, code: str, now: int, after: int = 0) -> int | None:
     present = now // STEP
     found = None
     for step in range(present - WINDOW, present + WINDOW + 1):
-        if hmac.compare_digest(app.at(step * STEP), code) and step > after:
+        if hmac.compare_digest(app.at(step * STEP), code):
             found = step
     return found
 

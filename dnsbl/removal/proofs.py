@@ -35,6 +35,7 @@ __all__ = [
     "challenge_names",
     "digest",
     "from_itself",
+    "host_named",
     "mail_names",
     "mailboxes",
     "single",
@@ -72,6 +73,15 @@ def single(subject: bytes) -> bool:
 def from_itself(subject: bytes, client: Address | None) -> bool:
     """Whether a request comes from the address that it is about; in IPv6 from its /64."""
     return client is not None and is_ip(subject) and single(subject) and listing_key(parse(str(client))) == subject
+
+
+def host_named(subject: bytes, given: str) -> str:
+    """The address of an IPv6 network that was typed: its name is asked for, as the network has none. "": none was."""
+    try:
+        address = ipaddress.IPv6Address(given.strip())
+    except ValueError:
+        return ""
+    return str(address) if listing_key(parse(str(address))) == subject else ""
 
 
 def mail_names(subject: bytes, given: str = "") -> list[str]:

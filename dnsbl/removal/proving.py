@@ -35,7 +35,8 @@ class Proving:
             contact = await self.rdap.abuse_contact(network_of(removal.subject))
             return [each for each in map(mailbox, contact.mailboxes) if each]
         if is_ip(removal.subject):
-            names = await self.resolving.reverse_names(network_of(removal.subject).network_address)
+            host = ipaddress.ip_address(removal.host) if removal.host else network_of(removal.subject).network_address
+            names = await self.resolving.reverse_names(host)
         else:
             names = proofs.mail_names(removal.subject, given.strip())
         return [each for each in map(mailbox, proofs.mailboxes(names)) if each]

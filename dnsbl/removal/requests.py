@@ -22,6 +22,7 @@ from ..store.contract.removals import Challenge, Removal
 from ..subjects import listing_key, text
 from . import machine, proofs
 from .machine import ASKED, DONE, GRANTED, OPEN, PERSON, PROVEN, REFUSED, REQUESTED
+from .names import same_mailbox
 from .reasons import Reason, to_json
 from .rules import MAX_OPEN, Case, Grants, Stand, Verdict, decide, enough, needed
 
@@ -86,7 +87,7 @@ class Removals:
     def open(self, asking: Asking, now: int) -> Opened:
         """Take a request, and decide as far as it can be. Raises IntakeError where it names a zone that is none."""
         subject = listing_key(asking.subject)
-        asking = replace(asking, subject=subject, said=asking.said[:MAX_SAID])
+        asking = replace(asking, subject=subject, said=cut(asking.said))
         if unknown := [name for name in asking.zones if name not in self.zones()]:
             raise IntakeError(f"no zone {', '.join(unknown)[:100]}; there are {', '.join(self.zones())}")
         proof = "range" if asking.owner else "address" if proofs.from_itself(subject, asking.client) else ""
@@ -125,6 +126,7 @@ class Removals:
             said=asking.said,
             at=now,
             changed=now,
+            host=proofs.host_named(asking.subject, asking.given),
             proof=proof,
             why=to_json([Reason("asked")]),
         )
@@ -163,7 +165,7 @@ class Removals:
             if self.again(removal).state != ASKED or len(before) >= MAX_MAILS:
                 return False
             made = self.challenge(removal, proof, mailbox, MAIL_LIFETIME, now)
-            return self.store.queue_mail(made.id, mailbox, self.keyed().token(mailbox), language, now)
+            return self.store.queue_mail(made.id, mailbox, self.keyed().token(same_mailbox(mailbox)), language, now)
 
     def challenge(self, removal: Removal, proof: str, target: str, lifetime: int, now: int) -> Challenge:
         nonce = secrets.token_hex(16)
@@ -302,7 +304,7 @@ class Removals:
             removal = self.again(removal)  # it may have been given to a person, and refused, since it was read
             if removal.appealed or removal.state not in (ASKED, REFUSED) or not self.may_wait(removal):
                 return False
-            changes = {"said": f"{removal.said}\n\n{said}".strip()[: 2 * MAX_SAID], "appealed": True, "expires": None}
+            changes = {"said": f"{removal.said}\n\n{cut(said)}".strip(), "appealed": True, "expires": None}
             return self.move(removal, PERSON, REQUESTER, [Reason("appeal")], now, **changes)
 
     def may_wait(self, removal: Removal) -> bool:
@@ -325,7 +327,7 @@ class Removals:
         removal = self.store.removal(number)
         if removal is None:
             raise IntakeError(f"no removal {number}; `dnsbl removal list` shows what there is")
-        answer = answer[:MAX_SAID]
+        answer = cut(answer)
         with self.store.transaction():
             if removal.state != PERSON:
                 raise IntakeError(f"removal {number} is {removal.state}: there is nothing to decide")
@@ -376,21 +378,31 @@ class Removals:
         return moves
 
 
+def cut(text: str) -> str:
+    """So much of what somebody wrote as is kept. Halves of surrogate pairs are no text, and could not be."""
+    return text[:MAX_SAID].encode("utf-8", "replace").decode()
+
+
 def stand_of(view: ZoneView, subject: bytes, kinds: Mapping[str, str]) -> Stand:
     """How a subject stands in a zone, of what explains it."""
     listed = {row.subject for row in view.listings}
     heard = [line for line in view.lines if line.weight > 0 and not line.simulated]
     counted = [line for line in heard if line.subject in listed]
-    codes = set(view.codes)
-    categories = {line.category for line in counted} or {
-        category for category, code in view.zone.categories.items() if code in codes
-    }
+    categories = heavy(counted, view.zone) or {c for c, code in view.zone.categories.items() if code in view.codes}
     about = listed | {subject}  # reports of itself too where they list nothing: something goes on
     reported = [line for line in heard if line.subject in about and kinds.get(line.source) in REPORTING]
     above = [row.subject for row in view.listings if row.subject != subject]
     wider = (above[0], at(counted, above)) if above else None
     last = max(((line.last_seen, line.category) for line in reported), default=None)
     return Stand(view.zone, frozenset(categories), last, wider)
+
+
+def heavy(lines: Sequence[Line], zone: ZoneDef) -> set[str]:
+    """The categories that weigh as much as it takes to answer their codes; where none does, all of them."""
+    weights: dict[str, float] = {}
+    for line in lines:
+        weights[line.category] = weights.get(line.category, 0.0) + line.weight
+    return {category for category, weight in weights.items() if weight >= zone.policy.code_weight} or set(weights)
 
 
 def at(lines: Sequence[Line], subjects: Sequence[bytes]) -> frozenset[str]:

@@ -50,7 +50,7 @@ def replaced(
     found = {name: Effect(name) for name in zones}
     sources = {**store.sources(), source.id: source}
     categories = store.categories()
-    weighings = {name: Weighing.of(zone, sources, categories, live={source.id}) for name, zone in zones.items()}
+    weighings = {name: Weighing.of(zone, sources, categories) for name, zone in zones.items()}
     appear = sorted(content.appear)
     for subjects in chunks(appear):
         rows = [
@@ -99,9 +99,11 @@ def decided(
 ) -> list[tuple[str, Bools, Bools]]:
     """For each zone: which subjects are listed now, and which would be by these rows."""
     claims = Claims.of(rows)
-    kinds = np.array([kind(subject) for subject in subjects])[claims.place]
+    all_kinds = np.array([kind(subject) for subject in subjects])
+    kinds = all_kinds[claims.place]
+    there = set(all_kinds.tolist())
     found = []
-    for zone in zones.values():
+    for zone in (zone for zone in zones.values() if zone.kind in there):
         before = store.listings_of(zone.name, subjects)
         was = np.array([subject in before for subject in subjects], dtype=np.bool_)
         ours = forgive(claims.where(kinds == zone.kind), exempt, zone.name, subjects)

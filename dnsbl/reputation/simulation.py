@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config import ZoneDef
+from ..special import STRANGERS_WIDEST
 from ..store.contract import Hold, Store
 from ..subjects import inside, kind, parse
 from .exemptions import Exemptions
-from .guard import HELD, Guard, units
+from .guard import HELD, Guard, units, version_of
 from .holding import relatives
 from .score import Claims, Weighing, decide
 from .sweep import forgive, unexempt
@@ -19,7 +20,7 @@ from .sweep import forgive, unexempt
 __all__ = ["Would", "claimed", "simulate"]
 
 EXAMPLES = 10  # subjects shown of each zone
-MAX_LOOKED = 200_000  # subjects of one source that are counted for a hold
+MAX_LOOKED = 70_000  # subjects of one source that are counted for a hold: all of a /16 and more
 ALL = 1 << 62
 
 
@@ -69,27 +70,25 @@ def claimed(store: Store, guard: Guard, holds: Iterable[Hold], most: int = MAX_L
         what, _, name = hold.place.partition(":")
         for source in relatives(store, {hold.source}):
             if what in ("net", "wide"):
-                found[hold.id] += claimed_within(store, guard, source, hold.place, parse(name), most)
+                found[hold.id] += claimed_within(store, source, parse(name), what == "wide", most)
             else:
                 scattered.setdefault(source, {}).setdefault(hold.place, []).append(hold.id)
     for source, places in scattered.items():
-        for subject, there in placed(guard, at_most(store.subjects_of(source), most)):
-            for place in there:
-                for number in places.get(place, ()):
-                    found[number] += units(subject)
+        for subjects in at_most(store.subjects_of(source), most):
+            for subject, there in zip(subjects, guard.places_of(subjects), strict=True):
+                for place in there:
+                    for number in places.get(place, ()):
+                        found[number] += units(subject)
     return found
 
 
-def claimed_within(store: Store, guard: Guard, source: int, place: str, network: bytes, most: int) -> int:
-    """Addresses of one network that one source claims."""
-    subjects = store.claims_between(source, *inside(network), most)
-    return sum(units(subject) for subject, there in placed(guard, [subjects]) if place in there)
-
-
-def placed(guard: Guard, chunks: Iterable[list[bytes]]) -> Iterator[tuple[bytes, list[str]]]:
-    """Each subject, and the places that it lies in."""
-    for subjects in chunks:
-        yield from zip(subjects, guard.places_of(subjects), strict=True)
+def claimed_within(store: Store, source: int, network: bytes, itself: bool, most: int) -> int:
+    """Addresses of one network that one source claims by narrow subjects; or the network `itself`, where it is one that
+    is held as too wide."""
+    low, high = inside(network)
+    subjects = store.claims_between(source, *((network, network + b"\x00") if itself else (low, high)), most)
+    narrow = STRANGERS_WIDEST[version_of(network)]
+    return sum(units(subject) for subject in subjects if itself or subject[-1] >= narrow)
 
 
 def at_most(chunks: Iterable[list[bytes]], most: int) -> Iterator[list[bytes]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import astuple, fields
 from typing import Any
 
@@ -63,14 +62,10 @@ class PeoplePart(Base):
     def passkeys(self, person: int) -> list[Passkey]:
         return [Passkey(*row) for row in self.rows(f"{PASSKEYS} WHERE person = ? ORDER BY created, id", person)]
 
-    def add_passkey(self, passkey: Passkey) -> None:
+    def add_passkey(self, passkey: Passkey) -> bool:
         with self.transaction() as connection:
-            try:
-                connection.execute(
-                    f"INSERT INTO passkey ({columns(Passkey)}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(passkey)
-                )
-            except sqlite3.IntegrityError as error:
-                raise StoreError("this passkey is known already; use another one") from error
+            sql = f"INSERT INTO passkey ({columns(Passkey)}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+            return connection.execute(sql, astuple(passkey)).rowcount == 1
 
     def passkey_used(self, id: bytes, uses: int, at: int) -> None:
         with self.transaction() as connection:

@@ -66,6 +66,17 @@ class RemovingPart(Base):
         said = f" WHERE {' AND '.join(where)}" if where else ""
         return list(map(removal_of, self.rows(f"{SELECT}{said} ORDER BY id DESC LIMIT ?", *values, limit)))
 
+    def removals_waiting(
+        self, state: str, limit: int, beside: tuple[int, int] = (0, 0), back: bool = False
+    ) -> list[Removal]:
+        order, sign = ("DESC", "<") if back else ("ASC", ">")
+        sql = f"{SELECT} WHERE state = ? AND (changed, id) {sign} (?, ?) ORDER BY changed {order}, id {order} LIMIT ?"
+        return list(map(removal_of, self.rows(sql, state, *beside, limit)))
+
+    def count_overdue(self, state: str, before: int) -> int:
+        count: int = self.rows("SELECT count(*) FROM removal WHERE state = ? AND changed < ?", state, before)[0][0]
+        return count
+
     def removals_due(self, states: Collection[str], now: int, limit: int) -> list[Removal]:
         where, values = conditions(states, None, None)
         said = " AND ".join([*where, "expires <= ?"])

@@ -173,6 +173,7 @@ CREATE TABLE removal (
     subject BLOB NOT NULL, zones TEXT NOT NULL, state TEXT NOT NULL, way TEXT NOT NULL,
     requester TEXT NOT NULL, -- the /24 or /64 that it came from
     network BLOB NOT NULL, asn INTEGER, -- the subject's, to count what was granted there
+    host TEXT NOT NULL, -- the address of an IPv6 network that was named; its reverse name is asked
     said TEXT NOT NULL, proof TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '[]',
     at INTEGER NOT NULL, changed INTEGER NOT NULL, expires INTEGER, granted INTEGER, until INTEGER,
     decider TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '', appealed INTEGER NOT NULL DEFAULT 0

@@ -22,7 +22,7 @@ from .backend import Backend
 from .batch import Batcher
 from .body import Uploads
 from .metrics import Metrics
-from .middleware import count, refuse
+from .middleware import count, refuse, tag
 from .openapi import describe
 from .readiness import Readiness
 from .rendering import Pages
@@ -42,7 +42,7 @@ MAX_FIELD = 8190  # bytes of the request line, and of one header
 
 def make_app(backend: Backend) -> web.Application:
     """The application. `app[WEB].metrics.published` wants to be told of every publish."""
-    app = web.Application(middlewares=[count, refuse], handler_args=handler_arguments())
+    app = web.Application(middlewares=[count, refuse, tag], handler_args=handler_arguments())
     app[WEB] = make_state(backend)
     app.on_response_prepare.append(app[WEB].admission.csrf.prepare)
     app.on_response_prepare.append(add_headers)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -39,9 +39,7 @@ def rules(zone: ZoneDef) -> dict[str, Any]:
         "lasting": lasting(zone, categories),
         "alone": alone,
         "person": [name for name in categories if name not in alone],
-        "proven": [
-            (proof, [name for name in categories if proofs[name] == proof]) for proof in unique(proofs.values())
-        ],
+        "proven": [(proof, [name for name in categories if proofs[name] == proof]) for proof in asked(proofs)],
         "declared": bool(DECLARED.intersection(categories)),
     }
 
@@ -52,9 +50,9 @@ def proof_of(zone: ZoneDef, category: str) -> str:
     return next((proof for proof in enough if proof in PROVABLE[zone.kind]), "")
 
 
-def unique(proofs: Iterable[str]) -> list[str]:
-    """Those that there are, the weakest first."""
-    return [proof for proof in PROOFS if proof in set(proofs)]
+def asked(proofs: Mapping[str, str]) -> list[str]:
+    """The proofs that some category needs, the weakest first."""
+    return [proof for proof in PROOFS if proof in proofs.values()]
 
 
 def lasting(zone: ZoneDef, categories: Sequence[str]) -> list[tuple[int, list[str]]]:

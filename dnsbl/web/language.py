@@ -19,6 +19,7 @@ fills in places, and a stranger's `%` would break the page.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping
 from datetime import date, time
 from functools import cache, lru_cache
@@ -35,6 +36,8 @@ from ..phrases import Phrase
 from .state import WEB
 
 __all__ = ["DOMAIN", "LOCALES", "Language", "Languages", "language_of"]
+
+log = logging.getLogger("dnsbl.web")
 
 DOMAIN = "dnsbl"
 LOCALES = Path(__file__).parent / "locale"
@@ -148,9 +151,13 @@ def tag_of(file: Path) -> str:
 
 
 def read_catalogue(file: Path) -> Translations:
-    """A catalogue as it was written, compiled in memory: there is no second file that could be older."""
+    """A catalogue as it was written, compiled in memory: there is no second file that could be older. What names a
+    value that its sentence does not have is left out, and said in English: it would break a page."""
     with file.open("rb") as source:
         catalogue = read_po(source, locale=tag_of(file).replace("-", "_"), domain=DOMAIN)
+    for message in [each for each in catalogue if each.id and each.check(catalogue)]:
+        log.warning("%s: line %s: does not fit its sentence, which is shown in English", file, message.lineno)
+        catalogue.delete(message.id, message.context)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import xxhash
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -13,10 +14,11 @@ from . import problems
 from .problems import Problem, busy
 from .state import WEB
 
-__all__ = ["count", "refuse"]
+__all__ = ["count", "refuse", "tag"]
 
 log = logging.getLogger("dnsbl.web")
 
+FRESH = "Cache-Control"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What programs ask, and get problem documents from; all else are pages.
 FOR_PROGRAMS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -31,6 +33,22 @@ async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
     method = request.method if request.method in METHODS else "other"
     request.app[WEB].metrics.requests.labels(route, method, str(response.status)).inc()
     return response
+
+
+@web.middleware
+async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An ETag on whatever JSON the API answers to a GET; who has it already gets 304 (RFC 9110 section 13.1.2)."""
+    response = await handler(request)
+    if request.method != "GET" or response.status != 200 or not request.path.startswith("/v1/"):
+        return response
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes) or FRESH in response.headers:
+        return response
+    digest = xxhash.xxh3_64_hexdigest(response.body)
+    known = any(etag.value in (digest, "*") for etag in request.if_none_match or ())
+    found = web.Response(status=304) if known else response
+    found.etag = digest
+    found.headers[FRESH] = "private, no-cache"  # kept by whoever asked, and asked about each time
+    return found
 
 
 @web.middleware

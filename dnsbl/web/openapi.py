@@ -94,6 +94,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": NUMBER,
         "description": "Those before this number: `next` of the page before has it",
     },
+    "after": {
+        "name": "after",
+        "in": "query",
+        "required": False,
+        "schema": NUMBER,
+        "description": "Those that wait behind this number",
+    },
     "limit": {"name": "limit", "in": "query", "required": False, "schema": {**NUMBER, "maximum": 500}},
     "state": {"name": "state", "in": "query", "required": False, "schema": {"type": "string", "enum": list(STATES)}},
     "about": {"name": "subject", "in": "query", "required": False, "schema": {"type": "string"}},
@@ -169,6 +176,10 @@ def successes(doc: Doc) -> Iterable[tuple[str, dict[str, Any]]]:
         found: dict[str, Any] = {"description": HTTPStatus(status).phrase}
         if content:
             found["content"] = {kind: {"schema": schema(model)} for kind, model in content.items()}
+        if doc.links and status in (200, 201):
+            found["links"] = {
+                name: {"operationId": name, "parameters": {"id": "$response.body#/id"}} for name in doc.links
+            }
         yield str(status), found
 
 

@@ -25,7 +25,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .filters import filters_of
 from .folding import SaidEnvironment
 from .language import Language, Languages, language_of
-from .problems import Problem
+from .problems import RETRY_AFTER, Problem
 from .words import CATEGORIES, KINDS, MEANINGS, REMOVALS, STATES, TITLES
 
 __all__ = ["Pages"]
@@ -52,6 +52,8 @@ class Pages:
         language = language_of(request)
         text = self.environment(language).get_template(name).render(values)
         headers = {"Content-Language": language.tag, "Vary": "Accept-Language"}
+        if status == 503:
+            headers["Retry-After"] = RETRY_AFTER
         return web.Response(text=text, status=status, headers=headers, content_type="text/html", charset="utf-8")
 
     def problem(self, request: web.Request, problem: Problem) -> web.Response:

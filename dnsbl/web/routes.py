@@ -31,6 +31,7 @@ from . import (
 from .admission import handlers as admission
 from .desk.api import READS, SCOPES, deed_handler, get_audit_export, read_handler
 from .desk.deeds import DEEDS
+from .desk.pages import PAGES as DESK_PAGES
 from .removals import api as removals
 from .removals import models as removal_models
 from .removals import pages as removal_pages
@@ -50,6 +51,7 @@ class Doc:
     scope: str = ""
     scope_needed: bool = True
     notes: Mapping[int, str] = field(default_factory=dict)  # what a status means here
+    links: Sequence[str] = ()  # operations on what was made, by the `id` of the answer
 
 
 @dataclass(slots=True, frozen=True)
@@ -148,6 +150,7 @@ ROUTES = [
             {201: REMOVAL},
             (400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
             bodies={JSON: removal_models.RemovalWanted},
+            links=("get_removal", "post_mailboxes", "post_mail", "post_look", "post_appeal", "post_withdraw"),
             scope=PARTNERS,
             scope_needed=False,
             notes={
@@ -305,6 +308,7 @@ ROUTES = [
     Route("GET", "/admin/passkey.js", signin.script),
 ]
 
+ROUTES += [Route(method, path, handler) for method, path, handler in DESK_PAGES]
 ROUTES += [
     Route(
         "GET",
@@ -312,7 +316,7 @@ ROUTES += [
         read_handler(path, read),
         Doc(
             read.summary,
-            {200: {JSON: dict if read.paged or "{" in path or path == "/search" or path == "/holds" else [dict]}},
+            {200: {JSON: dict if read.paged or "{" in path or path in ("/search", "/holds", "/queue") else [dict]}},
             (400, 401, 403, 404, 503),
             read.parameters,
             scope="` or `".join(SCOPES[read.role]),
@@ -336,7 +340,7 @@ ROUTES += [
 ROUTES += [
     Route(
         "POST",
-        f"/v1/desk/{name}",
+        f"/v1/desk/deeds/{name}",
         deed_handler(name, deed),
         Doc(
             deed.summary,

@@ -69,7 +69,8 @@ def queries_chart(found: Stats, language: Language) -> Chart | None:
     rcodes = dict.fromkeys(rcode for zone in found.queries for rcode in zone.rcodes)
     series = [Series(rcode, [zone.rcodes.get(rcode, 0) for zone in found.queries]) for rcode in rcodes]
     title = language.gettext("Answers by zone and response code")
-    return bars("queries", title, [zone.zone or language.gettext("no zone") for zone in found.queries], series, language)
+    labels = [zone.zone or language.gettext("no zone") for zone in found.queries]
+    return bars("queries", title, labels, series, language)
 
 
 def bars(id: str, title: str, labels: Sequence[str], series: Sequence[Series], language: Language) -> Chart | None:

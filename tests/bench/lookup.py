@@ -1,6 +1,6 @@
 """How fast look-ups are answered, as JSON and as a page, from a store with a million listings, by one core.
 
-    python tests/bench/lookup.py [--listings 1000000] [--seconds 8] [--rate 400] [--reports 0 [--batch 1]] [--store DIR] [--json]
+    python tests/bench/lookup.py [--seconds 8] [--rate 400] [--reports 50 [--batch 1]] [--store DIR] [--json]
 
 Starts `dnsbl serve --role web` on the first core and asks from the second one: half of the subjects are listed. First
 as fast as CONNECTIONS connections get answers; then so many a second, each at its due moment whether earlier ones were
@@ -347,14 +347,11 @@ def tell(found: list[dict[str, object]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
         return
-    print(
-        f"{'':6} {'look-ups/s':>10} {'CPU ms':>8}   at {found[0]['rate']}/s: {'p50':>6} {'p99':>6} {'worst':>6}  refused"
-    )
+    head = f"{'':6} {'a second':>9} {'CPU ms':>7}   {'p50':>6} {'p99':>6} {'worst':>6}"
+    print(f"{head} ms at {found[0]['rate']:g}/s   refused")
     for row in found:
-        print(
-            f"{row['what']:6} {row['per_second']:>10} {row['cpu_ms']:>8}   {'':>9} {row['p50_ms']:>6} {row['p99_ms']:>6} "
-            f"{row['worst_ms']:>6} ms {row['refused']:>5}"
-        )
+        times = " ".join(f"{row[name]:>6}" for name in ("p50_ms", "p99_ms", "worst_ms"))
+        print(f"{row['what']:6} {row['per_second']:>9} {row['cpu_ms']:>7}   {times} {row['refused']:>21}")
 
 
 if __name__ == "__main__":

@@ -209,3 +209,38 @@ async def test_what_comes_of_a_pull_is_said(state: str, level: str, caplog: pyte
     (record,) = [record for record in caplog.records if record.name == "dnsbl.jobs"]
     assert record.levelname == level
     assert "feed one" in record.getMessage()
+
+
+# switched by a person
+
+
+async def test_a_feed_that_is_switched_is_pulled_or_not_within_a_look() -> None:
+    """In another process: the store is all that both see."""
+    puller = Puller()
+    now = clock.now()
+    puller.states = {name: FeedState(name, "ok", checked_at=now) for name in ("stays", "goes")}
+    async with scheduled(puller, feed("stays"), feed("goes"), feed("comes", enabled=False, why_off="x")) as it:
+        planned = it.scheduler.get_job("stays").next_run_time
+        puller.states["goes"].switched = False
+        puller.states["comes"] = FeedState("comes", switched=True)
+        await it.follow()
+        assert (await puller.next()).name == "comes"
+        await until(lambda: it.scheduler.get_job("comes"))
+        assert {job.id for job in it.scheduler.get_jobs()} == {"stays", "comes"}
+        assert it.scheduler.get_job("stays").next_run_time == planned
+        puller.states["goes"].switched = None
+        await it.follow()
+        assert it.scheduler.get_job("goes") is not None
+
+
+async def test_a_look_at_a_store_in_trouble_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    puller = Puller()
+    puller.states = {"one": FeedState("one", "ok", checked_at=clock.now())}
+    async with scheduled(puller, feed("one"), feed("off", enabled=False, why_off="x")) as it:
+
+        def trouble() -> Mapping[str, FeedState]:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(it, "states", trouble)
+        await it.follow()
+        assert [job.id for job in it.scheduler.get_jobs()] == ["one"]

@@ -195,15 +195,29 @@ async def test_a_server_that_closes_in_the_middle(post: Post, relay: MailServer)
     assert [post.state(number)[0] for number in range(3)] == ["sent"] * 3
 
 
-async def test_a_server_that_hangs_is_left(store: SqliteStore, silence: str) -> None:
-    """And is not waited for once for each mail of a batch."""
+async def test_a_server_that_does_not_greet_is_left(store: SqliteStore, silence: str) -> None:
     post = Post(store, relay=silence)
     post.mailer.seconds = 0.1
+    post.queue()
+    await post.mailer.send_due()
+    assert post.state() == ("waiting", "no answer in time")
+
+
+async def test_a_server_that_hangs_is_not_waited_for_once_for_each_mail(post: Post, relay: MailServer) -> None:
+    held = asyncio.Event()
+
+    async def hang(*_: object) -> str:
+        await held.wait()
+        return "250 too late"
+
+    relay.handle_RCPT = hang  # type: ignore[method-assign]
+    post.mailer.seconds = 0.2
     for number in range(20):
         post.queue(number, f"a{number}@firm.com")
-    async with asyncio.timeout(20):
-        assert await post.mailer.send_due() == 20
+    assert await post.mailer.send_due() == 20
     assert {post.state(number) for number in range(20)} == {("waiting", "no answer in time")}
+    assert relay.connections == 3
+    held.set()
 
 
 async def test_a_server_that_hangs_over_the_text_is_left(post: Post, relay: MailServer) -> None:

@@ -118,9 +118,9 @@ async def test_what_the_registry_does_not_know_is_nobodys(registry: Registry) ->
     ("body", "status"),
     [
         (b"", 200), (b"<html>", 200), (b"[]", 200), (b"null", 200), (b'{"entities":', 200), (b"[" * 100_000, 200),
-        (b" " * (512 * 1024 + 1), 200), (b"{}", 500), (b"{}", 429), (b"{}", 403), (b"\xff\xfe{}", 200),
+        (b"{}", 500), (b"{}", 429), (b"{}", 403), (b"\xff\xfe{}", 200),
     ],
-    ids=range(11),
+    ids=range(10),
 )  # fmt: skip
 async def test_an_answer_that_is_none_is_not_known(registry: Registry, body: bytes, status: int) -> None:
     registry.says("/ip/5.6.7.8", body, status)
@@ -131,10 +131,18 @@ async def test_an_answer_that_is_none_is_not_known(registry: Registry, body: byt
     assert (await rdap.abuse_contact(ASKED)).mailboxes, "a failure is not remembered"
 
 
-async def test_a_bomb_is_not_unpacked(registry: Registry) -> None:
-    registry.says("/ip/5.6.7.8", gzip.compress(bytes(64 * 2**20)), **{"Content-Encoding": "gzip"})
-    with pytest.raises(ProofError):
-        await Rdap(registry.base).abuse_contact(ASKED)
+async def test_an_answer_that_is_too_large_is_not_read(registry: Registry) -> None:
+    """Nor unpacked. It would be right but for its size."""
+    answer = json.dumps(registered(entity("abuse@firm.com"))).encode()
+    for body, headers in (
+        (answer.ljust(512 * 1024 + 1), {}),
+        (gzip.compress(answer.ljust(64 * 2**20)), {"Content-Encoding": "gzip"}),
+    ):
+        registry.says("/ip/5.6.7.8", body, **headers)
+        with pytest.raises(ProofError):
+            await Rdap(registry.base).abuse_contact(ASKED)
+    registry.says("/ip/5.6.7.8", answer.ljust(512 * 1024))
+    assert (await Rdap(registry.base).abuse_contact(ASKED)).mailboxes
 
 
 async def test_a_silent_registry_is_left(silence: str) -> None:

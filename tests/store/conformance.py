@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from live_removals import LiveRemovals
 from live_sources import LiveSources
 
 from dnsbl.errors import StoreError
@@ -104,7 +105,7 @@ hypo = settings(
 )
 
 
-class Conformance(LiveSources):
+class Conformance(LiveRemovals, LiveSources):
     """Derive, name it Test..., and say how a store is opened in a directory. `opener` is importable by other
     processes."""
 

@@ -12,6 +12,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment
 from test_web_subjects import listed
 from website import serving
 
@@ -21,7 +22,7 @@ from dnsbl.model import CATEGORIES
 from dnsbl.phrases import Phrase
 from dnsbl.web import advice, words
 from dnsbl.web.language import DOMAIN, LOCALES, Language, Languages
-from dnsbl.web.rendering import Pages
+from dnsbl.web.rendering import Pages, make_environment
 from dnsbl.web.routes import ROUTES
 
 PACKAGE = Path(dnsbl.__file__).parent
@@ -136,12 +137,13 @@ def test_the_style_sheets_know_no_left_and_right():
         assert found == [], sheet.name
 
 
-def test_a_new_catalogue_is_found_by_itself(tmp_path):
+def test_a_new_catalogue_is_found_by_itself(tmp_path, caplog):
     file = tmp_path / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po"
     file.parent.mkdir(parents=True)
     file.write_text(
         'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\nPlural-Forms: nplurals=2; plural=(n > 1);\\n"\n\n'
         'msgid "Look up"\nmsgstr "Consultar"\n\n#, fuzzy\nmsgid "Status"\nmsgstr "Estado?"\n\n'
+        'msgid "Until %(day)s"\nmsgstr "Ate %(dia)s"\n\n'
         'msgid "Wait %(days)s days."\nmsgstr "Espere %(days)s dias."\n'
     )
     languages = Languages.load(tmp_path)
@@ -151,9 +153,42 @@ def test_a_new_catalogue_is_found_by_itself(tmp_path):
     assert found.said("Look up") == "Consultar"
     assert found.said("Status") == "Status"  # nobody is sure of it
     assert found.said(Phrase("Wait %(days)s days.", {"days": 3})) == "Espere 3 dias."
+    assert found.said(Phrase("Until %(day)s", {"day": "now"})) == "Until now"  # it names what is not there
+    assert "does not fit its sentence" in caplog.text
     assert found.said("100 %s of a stranger's") == "100 %s of a stranger's"
     assert found.number(1234567) == "1.234.567"
     assert languages.of("en-US").tag == "en"
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ('{{ _("a %% of <b>") }}', "A % OF <b>"), ('{{ _("%(x)s is <b>", x=x) }}', "&lt;i&gt; IS <b>"),
+        ("{% trans x=x %}to {{ x }}, 5% of it{% endtrans %}", "TO &lt;i&gt;, 5% OF IT"),
+        ("{% trans n=n %}one{% pluralize %}{{ n }} of 5%{% endtrans %}", "7 OF 5%"),
+        ('{{ _("%(y)s", y=_("in %(x)s", x=x)) }}', "IN &lt;i&gt;"), ('{{ _("a") ~ "<b>" }}', "A&lt;b&gt;"),
+    ],
+)  # fmt: skip
+def test_sentences_are_said_when_a_template_is_compiled_as_they_would_be_later(template, shown):
+    """With Jinja's own i18n extension alone it is the same text."""
+    language = Language("en", Shouting())
+    folded = make_environment(language)
+    plain = Environment(autoescape=True, extensions=["jinja2.ext.i18n"])
+    plain.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
+    values = {"x": "<i>", "n": 7}
+    assert folded.from_string(template).render(values) == plain.from_string(template).render(values) == shown
+
+
+class Shouting(NullTranslations):
+    """Capitals, but for the names of values."""
+
+    def gettext(self, message):
+        return re.sub(
+            r"%\(\w+\)s|</?b>|[^%<]+", lambda part: part[0] if part[0][0] in "%<" else part[0].upper(), message
+        )
+
+    def ngettext(self, one, many, number):
+        return self.gettext(one if number == 1 else many)
 
 
 @given(st.text())

@@ -101,6 +101,8 @@ async def test_without_store_and_snapshots_it_says_what_to_do(tmp_path, monkeypa
         break_store(site, monkeypatch)
         monkeypatch.setattr(site.app, "dns_codes", lambda *_: None)
         shown = await page(site, "/lookup?q=8.8.8.7", 503)
+        async with site.client.get("/lookup?q=8.8.8.7") as response:
+            assert int(response.headers["Retry-After"]) > 0
         assert "Whether it is listed cannot be said now" in shown.text
         assert "/criteria" in shown.links
         assert "What is listed" in (await page(site, "/criteria")).text

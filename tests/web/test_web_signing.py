@@ -2,143 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pyotp
 import pytest
-import yarl
-from aiohttp import ClientSession, DummyCookieJar, web
-from argon2 import PasswordHasher
-from authenticator import Authenticator
+from desk_site import COOKIE, GOOD, LOCAL, OTHER, browsing, code_of, desk, quick, stopped_time  # noqa: F401  (fixtures)
 from test_web_pages import Page
 from website import serving
 
-from dnsbl import clock
-from dnsbl.app import App
-from dnsbl.people import passwords, totp
-from dnsbl.web import routes, signin
+from dnsbl.web import signin
 from dnsbl.web.admission.rates import LIMITS, Limit, Rates
-from dnsbl.web.signing import desk_form, desk_page, need_person, next_of
-
-GOOD = "correct horse battery"
-OTHER = "staple of another kind"
-COOKIE = "dnsbl_desk"
-LOCAL = "http://localhost:8053"
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 1_790_000_010
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def time(monkeypatch):
-    made = Time()
-    monkeypatch.setattr(clock, "now", made)
-    return made
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """What a hash costs, and how long a failure is held back, is not what these tests are about."""
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    monkeypatch.setattr(passwords, "NOBODYS", passwords.nobodys())
-    monkeypatch.setattr(signin, "FAILURE", 0.0)
-
-
-async def a_page(request):
-    await need_person(request, request.query.get("role", "reviewer"))
-    return desk_page(request, "admin/account.html", **dict.fromkeys(PAGE_VALUES, ""), others=0, passkeys=[])
-
-
-async def a_deed(request):
-    person, form = await desk_form(request, "admin")
-    return web.json_response({"person": person.name, "form": form})
-
-
-PAGE_VALUES = ("done", "mistake", "app_since", "new", "fresh", "options")
-
-
-@asynccontextmanager
-async def desk(directory, monkeypatch, public_url="", name="alice", role="admin"):
-    """A site with one person who has a password and an app, and with a page and a form such as the desk has."""
-    extra = [routes.Route("GET", "/admin/test", a_page), routes.Route("POST", "/admin/test", a_deed)]
-    monkeypatch.setattr(routes, "ROUTES", [*routes.ROUTES, *extra])
-    monkeypatch.setattr(App, "public_url", public_url)
-    async with serving(directory, settle=False) as site:
-        site.state.admission.rates = Rates(limits={**LIMITS, "sign-in": Limit(1000, 60)})
-        people = site.app.people
-        made = people.add(name, role)
-        visit = people.sessions.find(people.signin.set_up(name, made["code"], GOOD))
-        people.accounts.draft(visit)
-        visit = people.sessions.find(visit.token)
-        assert people.accounts.confirm(visit, pyotp.TOTP(people.accounts.draft(visit)).at(clock.now()))
-        people.sign_out(name)
-        yield site
-
-
-class Browser:
-    """Keeps cookies itself and follows nothing, so that a test sees each step."""
-
-    def __init__(self, client, port, origin=None):
-        self.client, self.cookies, self.set = client, {}, {}
-        self.origin = origin or f"http://127.0.0.1:{port}"
-        self.text, self.status, self.to = "", 0, ""
-
-    async def get(self, path):
-        return await self.ask("GET", path)
-
-    async def post(self, path, headers=None, **fields):
-        return await self.ask("POST", path, data=fields, headers={"Origin": self.origin, **(headers or {})})
-
-    async def ask(self, method, path, headers=None, **options):
-        headers = dict(headers or {})
-        if self.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        async with self.client.request(
-            method, yarl.URL(path, encoded=True), headers=headers, allow_redirects=False, **options
-        ) as response:
-            self.text, self.status = await response.text(), response.status
-            self.to, self.headers = response.headers.get("Location", ""), response.headers
-            self.set = dict(response.cookies)
-            for name, morsel in response.cookies.items():
-                if morsel.value:
-                    self.cookies[name] = morsel.value
-                else:
-                    self.cookies.pop(name, None)
-        return self.status
-
-    def field(self, name="csrf"):
-        return html.unescape(re.search(f'name="{name}" value="([^"]*)"', self.text)[1])
-
-    async def sign_in(self, site, time, name="alice", password=GOOD):
-        assert await self.password(name, password) == 303, self.text
-        assert await self.get(self.to) == 200
-        time.now += 60
-        assert await self.post("/admin/second", csrf=self.field(), code=code_of(site, name)) == 303, self.text
-        return self
-
-    async def password(self, name="alice", password=GOOD, **more):
-        await self.get("/admin/signin")
-        return await self.post("/admin/signin", csrf=self.field(), name=name, password=password, **more)
-
-
-@asynccontextmanager
-async def browsing(site, origin=None) -> AsyncIterator[Browser]:
-    async with ClientSession(f"http://127.0.0.1:{site.port}", cookie_jar=DummyCookieJar()) as client:
-        yield Browser(client, site.port, origin)
-
-
-def code_of(site, name="alice"):
-    people = site.app.people
-    return pyotp.TOTP(totp.secret_of(site.app.keyed, people.known(name).totp_nonce)).at(clock.now())
-
+from dnsbl.web.signing import next_of
+from dnsbl.web.state import MAX_SIGNING
 
 # the way in
 
@@ -311,6 +186,24 @@ async def test_no_sign_in_leads_to_another_site(tmp_path, time, monkeypatch):
         assert (browser.status, browser.to) == (303, "/admin")
 
 
+async def test_where_one_wanted_to_go_is_kept_on_the_way(tmp_path, time, monkeypatch):
+    async with desk(tmp_path, monkeypatch) as site, browsing(site) as browser:
+        wanted = "/admin/test?role=reviewer&q=%26a%20%2Bb"
+        await browser.get(wanted)
+        await browser.get(browser.to)
+        assert browser.field("next") == wanted
+        await browser.password(next=wanted)
+        await browser.get(browser.to)
+        assert browser.field("next") == wanted
+
+
+async def test_more_than_can_be_checked_at_once_come_again(tmp_path, time, monkeypatch):
+    async with desk(tmp_path, monkeypatch) as site, browsing(site) as browser:
+        await browser.get("/admin/signin")
+        site.state.threads.signing = MAX_SIGNING
+        assert await browser.post("/admin/signin", csrf=browser.field(), name="alice", password=GOOD) == 503
+
+
 # forms
 
 
@@ -407,134 +300,6 @@ async def test_a_session_in_use_is_noted_and_lasts(tmp_path, time, monkeypatch):
         assert await browser.get("/admin/test") == 303
 
 
-# the account
-
-
-async def test_the_password_is_changed(tmp_path, time, monkeypatch):
-    async with desk(tmp_path, monkeypatch) as site, browsing(site) as browser, browsing(site) as other:
-        await browser.sign_in(site, time)
-        await other.sign_in(site, time)
-        await browser.get("/admin/account")
-        assert "at 1 other place" in browser.text
-        before, csrf = browser.cookies[COOKIE], browser.field()
-        deed = {"deed": "password", "csrf": csrf}
-        assert await browser.post("/admin/account", **deed, password=GOOD, new="short", again="short") == 422
-        assert "10 to 200 characters" in browser.text
-        assert await browser.post("/admin/account", **deed, password=GOOD, new=OTHER, again=GOOD) == 422
-        assert await browser.post("/admin/account", **deed, password=OTHER, new=OTHER, again=OTHER) == 403
-        assert await browser.post("/admin/account", **deed, password=GOOD, new=OTHER, again=OTHER) == 303
-        assert browser.cookies[COOKIE] != before
-        await browser.get(browser.to)
-        assert "Your password is changed" in browser.text
-        assert "signed in here only" in browser.text
-        assert await other.get("/admin/account") == 303
-        assert await other.password() == 403
-        assert await other.password(password=OTHER) == 303
-
-
-async def test_another_app_is_set_up_after_the_password(tmp_path, time, monkeypatch):
-    async with desk(tmp_path, monkeypatch) as site, browsing(site) as browser:
-        await browser.sign_in(site, time)
-        time.now += 11 * 60
-        await browser.get("/admin/account?app")
-        assert "QR" not in browser.text
-        assert await browser.post("/admin/account", csrf=browser.field(), deed="app", code="123456") == 422
-        await browser.post("/admin/account", csrf=browser.field(), deed="prove", password=GOOD)
-        assert browser.to == "/admin/account?done=prove"
-        await browser.get("/admin/account?app")
-        old, secret = code_of(site), re.search(r'class="secret"[^>]*>([^<]+)<', browser.text)[1].replace(" ", "")
-        assert await browser.post("/admin/account", csrf=browser.field(), deed="app", code=old) == 403
-        fields = {"csrf": browser.field(), "deed": "app", "code": pyotp.TOTP(secret).at(time.now)}
-        assert await browser.post("/admin/account", **fields) == 303
-        assert site.app.people.known("alice").totp_since == time.now
-
-
-async def test_an_unknown_deed_is_refused(tmp_path, time, monkeypatch):
-    async with desk(tmp_path, monkeypatch) as site, browsing(site) as browser:
-        await browser.sign_in(site, time)
-        await browser.get("/admin/account")
-        assert await browser.post("/admin/account", csrf=browser.field(), deed="__class__") == 422
-        assert await browser.post("/admin/account", csrf=browser.field(), deed="remove", passkey="zz") == 403
-        assert await browser.post("/admin/account", csrf=browser.field(), deed="remove", passkey="00") == 422
-
-
-# passkeys
-
-
-def asked(browser):
-    return html.unescape(re.search(r'data-passkey="([^"]*)"', browser.text)[1])
-
-
-@asynccontextmanager
-async def with_passkey(directory, time, monkeypatch):
-    """A browser at localhost, whose person has added a passkey, and was signed out."""
-    async with desk(directory, monkeypatch, LOCAL) as site, browsing(site, LOCAL) as browser:
-        key = Authenticator(LOCAL)
-        await browser.sign_in(site, time)
-        await browser.get("/admin/account")
-        fields = {"csrf": browser.field(), "deed": "passkey", "name": "<b>key</b>"}
-        assert await browser.post("/admin/account", **fields, credential=key.create(asked(browser))) == 303
-        await browser.get(browser.to)
-        assert "&lt;b&gt;key&lt;/b&gt;" in browser.text
-        await browser.post("/admin/signout", csrf=browser.field())
-        yield site, browser, key
-
-
-async def test_a_passkey_lets_in_and_its_answer_only_once(tmp_path, time, monkeypatch):
-    async with with_passkey(tmp_path, time, monkeypatch) as (site, browser, key):
-        await browser.password()
-        await browser.get("/admin/second")
-        answer = key.get(asked(browser))
-        assert await browser.post("/admin/second", csrf=browser.field(), credential=answer) == 303
-        assert await browser.get("/admin/account") == 200
-        await browser.post("/admin/signout", csrf=browser.field())
-        await browser.password()
-        await browser.get("/admin/second")
-        assert await browser.post("/admin/second", csrf=browser.field(), credential=answer) == 403
-        assert "with passkey <b>key</b>" in str(site.app.store.audit_rows())
-
-
-@pytest.mark.parametrize("change", ["origin", "challenge", "signature", "counter", "key", "json", "empty", "used"])
-async def test_a_passkey_that_is_not_right_does_not(tmp_path, time, monkeypatch, change):
-    async with with_passkey(tmp_path, time, monkeypatch) as (site, browser, key):
-        await browser.password()
-        await browser.get("/admin/second")
-        options = asked(browser)
-        if change == "origin":
-            key.origin = "http://localhost.evil.example"
-        if change == "challenge":
-            await browser.get("/admin/second")  # the newest counts
-        if change == "counter":
-            key.uses = 0
-        if change == "key":
-            key.forge()
-        answer = key.get(options, spoil=change == "signature")
-        answer = {"json": '{"rawId": []}', "empty": "{}"}.get(change, answer)
-        if change == "used":
-            await browser.post("/admin/second", csrf=browser.field(), credential="{}")
-        assert await browser.post("/admin/second", csrf=browser.field(), credential=answer) == 403
-        assert await browser.get("/admin/account") == 303
-        assert site.app.people.known("alice").failures >= 1
-
-
-async def test_of_two_factors_one_may_go_and_the_last_may_not(tmp_path, time, monkeypatch):
-    async with desk(tmp_path, monkeypatch, LOCAL) as site, browsing(site, LOCAL) as browser:
-        site.app.people.reset_second("alice")
-        key = Authenticator(LOCAL)
-        await browser.password()
-        await browser.get("/admin/second")
-        fields = {"csrf": browser.field(), "name": "", "credential": key.create(asked(browser))}
-        assert await browser.post("/admin/second", **fields) == 303
-        await browser.get("/admin/account")
-        fields = {"csrf": browser.field(), "deed": "remove", "passkey": browser.field("passkey")}
-        assert await browser.post("/admin/account", **fields) == 422
-        assert "only second factor" in browser.text
-        await browser.post("/admin/signout", csrf=browser.field())
-        await browser.password()
-        await browser.get("/admin/second")
-        assert 'name="code"' not in browser.text
-
-
 # pages
 
 
@@ -559,6 +324,7 @@ async def test_the_pages_are_whole_and_load_nothing_from_others(tmp_path, time, 
         await browser.get("/admin/signin")
         await browser.sign_in(site, time)
         await whole("/admin/account")
+        await whole("/admin/people")
         await whole("/admin/account?app")
         for path in ("/admin/desk.css", "/admin/passkey.js"):
             assert await browser.get(path) == 200

@@ -52,6 +52,41 @@ async def test_sources_have_names_only_for_keys_that_may_read(tmp_path):
             assert not [name for name in SECRET_NAMES if name in str(shown) + str(hidden)]
 
 
+async def test_a_feed_is_named_where_its_licence_allows_it(tmp_path):
+    async with serving(tmp_path) as site:
+        store = site.app.store
+        for name, kind, redistribute in (
+            ("open-feed", "feed", True),
+            ("closed-feed", "feed", False),
+            ("own-list", "import", True),
+            ("acme", "partner", True),
+        ):
+            source = store.source(name, kind, trust=0.9, redistribute=redistribute)
+            store.replace_entries(source.id, {parse("8.8.8.7"): 1}, {}, "spam", 1700000000)
+            store.replace_exemptions(name, [parse("9.9.8.9")], name, 1700000000)
+        shown = str(await get(site, "8.8.8.7") | {"exempt": await get(site, "9.9.8.9")})
+        assert shown.count("open-feed") == 3  # told it, exempts it, and is the reason
+        assert not [name for name in ("closed-feed", "own-list", "acme") if name in shown]
+        store.source("open-feed", "feed", trust=0.9, redistribute=False)
+        assert "open-feed" not in str(await get(site, "8.8.8.7")), "what a licence forbids is not said from then on"
+
+
+async def test_earlier_listings_and_independent_sources_are_told(tmp_path):
+    async with serving(tmp_path) as site:
+        await asyncio.to_thread(listed, site)
+        (view, *_) = (await get(site, "8.8.8.7"))["zones"]
+        assert (view["independent_sources"], view["history"]) == (3, [])
+        source = site.app.store.source("secret-list", "import", trust=0.9)
+        for name in ("acme", "honey"):
+            site.app.store.purge(site.app.desk.source(name).id, "wrong", 1_900_000_000)
+        site.app.store.replace_entries(source.id, {}, {}, "spam", 1_700_000_001)
+        await asyncio.to_thread(site.app.settle)
+        (view, *_) = (await get(site, "8.8.8.7"))["zones"]
+        (spell,) = view["history"]
+        assert (view["listed"], spell["codes"], view["since"]) == (False, ["127.0.0.2"], None)
+        assert spell["since"] <= spell["until"]
+
+
 async def test_the_moment_of_a_mail_is_for_keys_that_may_read(tmp_path):
     """To the second, who sends a mail a recipient would know his traps by it."""
     async with serving(tmp_path) as site:

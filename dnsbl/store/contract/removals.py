@@ -25,6 +25,7 @@ class Removal:
     said: str  # the requester's words: untrusted
     at: int
     changed: int
+    host: str = ""  # the address of an IPv6 network that was named
     proof: str = ""
     why: Sequence[Mapping[str, Any]] = ()
     expires: int | None = None  # when it moves by itself
@@ -77,6 +78,17 @@ class Removals(Protocol):
         self, states: Collection[str] = (), subject: bytes | None = None, before: int | None = None, limit: int = 100
     ) -> list[Removal]:
         """The newest first; `before` a number, for the next page."""
+        ...
+
+    def removals_waiting(
+        self, state: str, limit: int, beside: tuple[int, int] = (0, 0), back: bool = False
+    ) -> list[Removal]:
+        """Those in a state, who waits longest first: those after (`back`: before, the nearest first) the one that has
+        these values of (changed, id)."""
+        ...
+
+    def count_overdue(self, state: str, before: int) -> int:
+        """How many have been in a state since before then."""
         ...
 
     def removals_due(self, states: Collection[str], now: int, limit: int) -> list[Removal]:

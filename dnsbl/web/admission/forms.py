@@ -15,7 +15,7 @@ from ..state import WEB
 
 __all__ = ["fields", "read_form", "safe_next"]
 
-MAX_BODY = 16 * 1024  # bytes
+MAX_BODY = 64 * 1024  # bytes: the longest texts in any script, where each character is 9 or 12 bytes of %xx
 MAX_FIELDS = 40
 MAX_NAME = 64  # characters of a field's name
 MAX_NEXT = 2048  # characters

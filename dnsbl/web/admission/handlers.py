@@ -19,4 +19,5 @@ async def challenge(request: web.Request) -> web.StreamResponse:
     """A sum to solve. Making one takes as long as a try: it is done in a thread, and not too often for one network."""
     state = request.app[WEB]
     state.admission.limit(request, "challenge")
-    return json_response(await state.threads.read(state.admission.work.challenge))
+    challenge = await state.threads.read(state.admission.work.challenge)
+    return json_response(challenge, headers={"Cache-Control": "no-store"})  # each is good once

@@ -1,5 +1,5 @@
-"""`/v1/desk`: what the desk sees and does, for programs. Scope `review` is a reviewer's, `admin` an admin's, who may do
-all that a reviewer may. Lists come in pages: `next` is the address of the one that follows."""
+"""`/v1/desk`: what the desk sees, and below `deeds` what it does, for programs. Scope `review` is a reviewer's, `admin`
+an admin's, who may do all that a reviewer may. Lists come in pages: `next` is the address of the one that follows."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from ...errors import DnsblError, IntakeError, StoreError, SubjectError
 from ...hashing import MAX_QUERY, parse_query
 from ...removal.machine import STATES
+from ...reputation.guard import HELD
 from ..auth import need
 from ..backend import Parts
 from ..problems import Problem
@@ -22,12 +23,13 @@ from ..removals.api import body
 from ..responses import json_response
 from ..state import WEB
 from .deeds import ADMIN, REVIEWER, Deed, carry_out
+from .models import MAX_NUMBER
 
-__all__ = ["READS", "Read", "deed_handler", "get_audit_export", "read_handler", "refusals"]
+__all__ = ["PAGE", "READS", "Asked", "Read", "deed_handler", "get_audit_export", "read_handler", "refusals", "send_trail"]
 
 SCOPES = {REVIEWER: ("review", "admin"), ADMIN: ("admin",)}  # that a role's deeds need one of
 PAGE, LARGEST = 50, 500  # rows of a page: usual, and at most
-MAX_NUMBER = 18  # digits: more is no number of the store's
+FEW = 20  # holds that are shown of those that wait
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,12 +41,20 @@ class Asked:
 
     @property
     def limit(self) -> int:
-        return min(number(self.query.get("limit", str(PAGE)), "limit"), LARGEST)
+        limit = number(self.query.get("limit", str(PAGE)), "limit")
+        if limit > LARGEST:
+            raise Problem(400, f"limit: {LARGEST} at most; `next` has the address of the next page")
+        return limit
 
     @property
     def before(self) -> int | None:
         said = self.query.get("before")
         return number(said, "before") if said is not None else None
+
+    @property
+    def after(self) -> int | None:
+        said = self.query.get("after")
+        return number(said, "after") if said is not None else None
 
     def text(self, name: str) -> str:
         return self.query.get(name, "")[:MAX_QUERY]
@@ -63,9 +73,10 @@ class Read:
 
 def number(said: str, name: str) -> int:
     """Raises Problem 400."""
-    if not (said.isascii() and said.isdigit() and len(said) <= MAX_NUMBER and int(said)):
+    found = int(said) if said.isascii() and said.isdigit() and len(said) <= len(str(MAX_NUMBER)) else 0
+    if not 1 <= found <= MAX_NUMBER:
         raise Problem(400, f"{name}: a whole number from 1 on")
-    return int(said)
+    return found
 
 
 def removals(app: Parts, asked: Asked) -> list[dict[str, Any]]:
@@ -74,6 +85,20 @@ def removals(app: Parts, asked: Asked) -> list[dict[str, Any]]:
         raise Problem(400, f"state: one of {', '.join(STATES)}")
     subject = parse_query(asked.text("subject")) if asked.text("subject") else None
     return app.removal_desk.rows([state] if state else (), subject, asked.before, asked.limit)
+
+
+def queue(app: Parts, asked: Asked) -> dict[str, Any]:
+    """Of each kind that waits a few, and how many there are. Cheap: it is asked for again and again."""
+    names = app.desk.names()
+    held = [hold for hold in app.store.holds() if hold.state == HELD]
+    return {
+        **app.removal_desk.counts(),
+        "removals": app.removal_desk.queue(asked.after, asked.limit),
+        "held": len(held),
+        "holds": [app.desk.hold_row(hold, 0, names) for hold in held[:FEW]],
+        "feeds": [row for row in app.feed_status() if row["state"] == "quarantined"],
+        "asked": app.desk.asked_rows(),
+    }
 
 
 def feed(app: Parts, asked: Asked) -> dict[str, Any]:
@@ -90,6 +115,7 @@ READS: Mapping[str, Read] = {
         lambda app, asked: app.removal_desk.show(number(asked.match["number"], "number")),
         ("number",),
     ),
+    "/queue": Read("What waits for a person, the longest first", REVIEWER, queue, ("after", "limit")),
     "/holds": Read("Places where sources are held", REVIEWER, lambda app, _: app.desk.waiting()),
     "/asked": Read("What waits for a second person", REVIEWER, lambda app, _: app.desk.asked_rows()),
     "/search": Read(
@@ -107,6 +133,12 @@ READS: Mapping[str, Read] = {
     ),
     "/feeds": Read("Feeds, with their switches", REVIEWER, lambda app, _: app.desk.feed_rows()),
     "/feeds/{name}": Read("One feed, and what waits in quarantine", REVIEWER, feed, ("name",)),
+    "/feeds/{name}/health": Read(
+        "One feed, without reading what it has",
+        REVIEWER,
+        lambda app, asked: app.desk.show_feed(asked.match["name"]),
+        ("name",),
+    ),
     "/sources": Read("Who claims, and how far each is believed", REVIEWER, lambda app, _: app.desk.source_rows()),
     "/sources/{name}": Read(
         "One source", REVIEWER, lambda app, asked: app.desk.show_source(asked.match["name"], PAGE), ("name",)
@@ -178,8 +210,13 @@ def is_trouble(error: DnsblError) -> bool:
 async def get_audit_export(request: web.Request) -> web.StreamResponse:
     """The whole trail as NDJSON, the oldest first, each entry linked to the one before by SHA-256."""
     await need(request, *SCOPES[REVIEWER])
+    return await send_trail(request)
+
+
+async def send_trail(request: web.Request, headers: Mapping[str, str] | None = None) -> web.StreamResponse:
+    """The trail, to whoever was found to may read it."""
     state = request.app[WEB]
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", **(headers or {})})
     lines = state.backend.app.desk.audit_lines()
     async for chunk in chunks(request, lines):
         if not response.prepared:

@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 JSON = "application/json"
-MAX_BODY = 16 * 1024  # bytes
+MAX_BODY = 64 * 1024  # bytes: the longest text, all of it in escapes
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -113,7 +113,7 @@ async def body(request: web.Request, model: type[M]) -> M:
     with state.uploads.one(), state.uploads.holding() as holding:
         data = await document(request, holding, lambda _: None, MAX_BODY, f"{MAX_BODY:,} bytes at most")
     try:
-        return model.model_validate_json(data)
+        return model.model_validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
