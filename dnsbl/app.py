@@ -458,11 +458,7 @@ class App:
     def unprotected(self) -> int:
         """Warning lists that are on and were never fetched: whom they name is not exempt yet."""
         states = self.store.feed_states()
-        return sum(
-            1
-            for f in self.feeds_on()
-            if f.exempt and not (f.name in states and states[f.name].good_at)
-        )
+        return sum(1 for f in self.feeds_on() if f.exempt and not (f.name in states and states[f.name].good_at))
 
     def zone_status(self) -> list[dict[str, Any]]:
         """Every zone with its size and, once published, its serial."""

@@ -66,7 +66,7 @@ def audit_export(since: str | None, output: Path | None, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Of each kind.")
 @as_json
 def search(text: str, limit: int, as_json: bool) -> None:
-    """Where TEXT stands: listings of it and inside it, sources, keys, exemptions, feeds, the audit trail. `.ru` is every
-    name below it."""
+    """Where TEXT stands: listings of it and inside it, sources, keys, exemptions, feeds, the audit trail. `.ru` is
+    every name below it."""
     with opened() as app:
         emit(as_json, app.desk.search(text, limit), screens_desk.show_found)

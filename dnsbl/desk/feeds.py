@@ -18,6 +18,7 @@ from ..errors import IntakeError, Quarantined
 from ..intake.feeds import is_on, release, terms_of
 from ..intake.health import judge
 from ..intake.lists import ListTerms, categorised, known, read
+from ..intake.wanted import want_pull
 from ..model import Parsed
 from ..reputation.replacing import Content, Effect, freed, replaced
 from ..store import FeedState, Source
@@ -70,6 +71,16 @@ class FeedsPart(DeskBase):
             self.store.switch_feed(name, None if on == feed.enabled else on)
             self.audit(who, f"feed {'enable' if on else 'disable'}", name, why)
         self.outdated()
+        return self.show_feed(name)
+
+    def want_pull(self, name: str, who: str = OPERATOR, why: str = "") -> dict[str, Any]:
+        """Have a feed pulled as soon as the schedule looks, in whatever process that is. Raises IntakeError."""
+        feed = self.feed(name)
+        if not is_on(feed, self.state(name)):
+            raise IntakeError(f"feed {name} is off: `dnsbl feed enable {name}` first")
+        with self.store.transaction():
+            want_pull(self.store, name)
+            self.audit(who, "feed pull", name, why)
         return self.show_feed(name)
 
     # what is held back

@@ -25,8 +25,8 @@ AFTER_TROUBLE = 300  # seconds until a feed is pulled again when the trouble was
 
 
 class Schedule:
-    """Pulls feeds by `pull`, which applies and settles. Each job names its own next time when it is done. `wanted` takes
-    the names of those that a person wants pulled now."""
+    """Pulls feeds by `pull`, which applies and settles. Each job names its own next time when it is done. `wanted`
+    takes the names of those that a person wants pulled now."""
 
     def __init__(
         self,

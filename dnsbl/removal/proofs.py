@@ -78,10 +78,10 @@ def from_itself(subject: bytes, client: Address | None) -> bool:
 def host_named(subject: bytes, given: str) -> str:
     """The address of an IPv6 network that was typed: its name is asked for, as the network has none. "": none was."""
     try:
-        address = ipaddress.IPv6Address(given.strip())
-    except ValueError:
+        address = str(ipaddress.IPv6Address(given.strip()))
+        return address if listing_key(parse(address)) == subject else ""
+    except ValueError:  # SubjectError too: an address with a scope (RFC 4007 section 11)
         return ""
-    return str(address) if listing_key(parse(str(address))) == subject else ""
 
 
 def mail_names(subject: bytes, given: str = "") -> list[str]:

@@ -180,6 +180,7 @@ CREATE TABLE removal (
 );
 CREATE INDEX removal_by_subject ON removal (subject);
 CREATE INDEX removal_by_state ON removal (state, changed);
+CREATE INDEX removal_due ON removal (state, expires) WHERE expires IS NOT NULL; -- asked at each settling
 CREATE INDEX removal_by_requester ON removal (requester, at);
 CREATE INDEX removal_by_network ON removal (network, granted) WHERE granted IS NOT NULL;
 CREATE INDEX removal_by_asn ON removal (asn, granted) WHERE granted IS NOT NULL;

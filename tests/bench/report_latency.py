@@ -65,7 +65,7 @@ class Server:
         """Returns once it is ready to serve."""
         (self.directory / "feeds").mkdir()
         self.config.write_text(
-            f'data_dir = "data"\nfeeds_dir = "feeds"\n[dns]\nlisten = ["127.0.0.1:{self.dns}"]\n'
+            f'data_dir = "data"\nfeeds_dir = "feeds"\n{self.settings()}[dns]\nlisten = ["127.0.0.1:{self.dns}"]\n'
             f'[web]\nlisten = "127.0.0.1:{self.web}"\n'
         )
         self.process = subprocess.Popen([*self.command, "serve"], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -74,6 +74,10 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise SystemExit("the server did not become ready")
             time.sleep(0.05)
+
+    def settings(self) -> str:
+        """What else stands in its configuration."""
+        return ""
 
     def ready(self) -> bool:
         try:

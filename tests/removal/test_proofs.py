@@ -16,6 +16,7 @@ from dnsbl.removal.proofs import (
     challenge_names,
     digest,
     from_itself,
+    host_named,
     mail_names,
     mailboxes,
     single,
@@ -102,6 +103,13 @@ def test_ipv4_within_ipv6_is_ipv4() -> None:
 def test_who_comes_from_one_address_of_it_does_not_own_a_network(subject: str) -> None:
     for address in ("5.5.5.5", "2a00::1"):
         assert not from_itself(parse(subject), ipaddress.ip_address(address))
+
+
+def test_the_host_of_a_network_is_the_address_that_was_typed_of_it() -> None:
+    customer = parse("2a00::/64")
+    assert host_named(customer, " 2A00:0::5 ") == "2a00::5"
+    for other in ("2a00:0:0:1::5", "2a00::5%eth0", "2a00::/64", "::ffff:5.5.5.5", "5.5.5.5", "", "x" * 500):
+        assert host_named(customer, other) == ""
 
 
 @pytest.mark.parametrize(

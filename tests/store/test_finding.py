@@ -26,7 +26,9 @@ def source(store: SqliteStore) -> int:
     """Reports on four hosts, two of them by two reporters, and a list's entry; and somebody else's beside them."""
     made, other = (store.source(name, "partner", trust=0.9).id for name in ("acme", "other"))
     hosts = ["46.0.0.1", "46.0.0.2", "46.0.1.1", "47.0.0.1"]
-    store.take_reports(made, [Report(parse(host), "spam", NOW, who) for host in hosts for who in ("a", "b")[: len(host)]])
+    store.take_reports(
+        made, [Report(parse(host), "spam", NOW, who) for host in hosts for who in ("a", "b")[: len(host)]]
+    )
     store.take_reports(other, [Report(parse("46.0.0.3"), "spam", NOW)])
     store.replace_entries(made, {parse("46.0.0.9"): 1, parse("46.0.0.1"): 1}, {}, "spam", NOW)
     return made

@@ -25,7 +25,17 @@ from ..state import WEB
 from .deeds import ADMIN, REVIEWER, Deed, carry_out
 from .models import MAX_NUMBER
 
-__all__ = ["PAGE", "READS", "Asked", "Read", "deed_handler", "get_audit_export", "read_handler", "refusals", "send_trail"]
+__all__ = [
+    "PAGE",
+    "READS",
+    "Asked",
+    "Read",
+    "deed_handler",
+    "get_audit_export",
+    "read_handler",
+    "refusals",
+    "send_trail",
+]
 
 SCOPES = {REVIEWER: ("review", "admin"), ADMIN: ("admin",)}  # that a role's deeds need one of
 PAGE, LARGEST = 50, 500  # rows of a page: usual, and at most

@@ -131,6 +131,12 @@ DEEDS: Mapping[str, Deed] = {
         lambda app, wanted, who: app.desk.agreed_exemption(wanted.subject, wanted.zone, who),
     ),
     "exemptions/remove": Deed("Take a subject off the allow-list", REVIEWER, models.Unexempt, unexempt),
+    "feeds/pull": Deed(
+        "Pull a feed within seconds",
+        ADMIN,
+        models.FeedNamed,
+        lambda app, wanted, who: app.desk.want_pull(wanted.name, who, wanted.reason),
+    ),
     "feeds/enable": Deed(
         "Switch a feed on",
         ADMIN,

@@ -113,7 +113,7 @@ async def form_again(
 ) -> web.StreamResponse:
     """The form with what was typed, and what is wrong with it; a removal's stands among all that there is to know."""
     if name.startswith("removals/") and form.get("number", "").isdigit():
-        return await reviewing.removal_page(request, form["number"], status, mistake, form)
+        return await reviewing.removal_page(request, form["number"], status, mistake, form, mistakes)
     return form_page(request, name, deed, form, status, mistake, mistakes)
 
 
@@ -150,4 +150,6 @@ async def onwards(request: web.Request, name: str, form: Mapping[str, str], done
 
 
 def back_of(name: str, form: Mapping[str, str]) -> str:
-    return LOOKS[name].back.format_map({field: quote(form.get(field, ""), safe="") for field in DEEDS[name].model.model_fields})
+    return LOOKS[name].back.format_map(
+        {field: quote(form.get(field, ""), safe="") for field in DEEDS[name].model.model_fields}
+    )

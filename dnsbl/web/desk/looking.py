@@ -19,9 +19,7 @@ __all__ = ["looked", "more", "notice"]
 WAITS = N_("It concerns so many that a second person must ask for the same within a week; it stands in the queue.")
 
 
-async def looked(
-    request: web.Request, path: str, query: Mapping[str, str] | None = None, **match: str
-) -> Any:
+async def looked(request: web.Request, path: str, query: Mapping[str, str] | None = None, **match: str) -> Any:
     """What a read says, for whoever is signed in. Raises a redirect to the sign-in, Problem 400, 403, 404 or 503."""
     read, state = READS[path], request.app[WEB]
     await need_person(request, read.role)

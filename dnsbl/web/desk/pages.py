@@ -1,6 +1,6 @@
 """The other pages of the desk: each shows one of READS, and has the forms of the deeds that belong there.
 
-    reviewing.py  queue, removals      doing.py  what is done      looking.py  what is read      forms.py  looks.py
+reviewing.py  queue, removals      doing.py  what is done      looking.py  what is read      forms.py  looks.py
 """
 
 from __future__ import annotations
@@ -26,18 +26,14 @@ SHOWN = 100  # holds on one page
 
 async def get_holds(request: web.Request) -> web.StreamResponse:
     found = await looked(request, "/holds")
-    return shown(
-        request, "holds", holds=found["holds"][:SHOWN], count=len(found["holds"]), attempts=found["attempts"]
-    )
+    return shown(request, "holds", holds=found["holds"][:SHOWN], count=len(found["holds"]), attempts=found["attempts"])
 
 
 async def get_search(request: web.Request) -> web.StreamResponse:
     said = request.query.get("q", "").strip()
     found = await looked(request, "/search", {"q": said})
     about = {"subject": found["subject"] or ""}
-    return shown(
-        request, "search", said=said, found=found, **forms("listings/remove", "listings/report", given=about)
-    )
+    return shown(request, "search", said=said, found=found, **forms("listings/remove", "listings/report", given=about))
 
 
 async def get_feeds(request: web.Request) -> web.StreamResponse:
@@ -67,7 +63,7 @@ async def get_exemptions(request: web.Request) -> web.StreamResponse:
 
 async def get_sources(request: web.Request) -> web.StreamResponse:
     rows, purges = await looked(request, "/sources"), await looked(request, "/purges")
-    return shown(request, "sources", rows=rows, purges=purges[-SHOWN:])
+    return shown(request, "sources", rows=rows, purges=purges[:SHOWN])
 
 
 async def get_source(request: web.Request) -> web.StreamResponse:
@@ -97,7 +93,7 @@ def asked(request: web.Request, *names: str) -> dict[str, str]:
     return {name: request.query[name] for name in names if name in request.query}
 
 
-def shown(request: web.Request, name: str, here: str = "", **values: Any) -> web.Response:
+def shown(request: web.Request, name: str, here: str = "", /, **values: Any) -> web.Response:
     """A page, and what was done before it."""
     here = here or f"/admin/{name}"
     return desk_page(request, f"admin/{name}.html", here=here, notice=notice(request), **values)

@@ -26,7 +26,10 @@ __all__ = ["canned", "get_queue", "get_removal", "removal_page", "script"]
 SECONDED = (
     (re.compile(r"allow (?P<subject>.+) in (?:all zones|(?P<zone>\S+))"), "/admin/do/exemptions/add"),
     (re.compile(r"approve hold (?P<number>\d+)"), "/admin/do/holds/approve"),
-    (re.compile(r"purge (?P<name>.+) from (?:ever|(?P<since>\S+)) to (?:now|(?P<until>\S+))"), "/admin/do/sources/purge"),
+    (
+        re.compile(r"purge (?P<name>.+) from (?:ever|(?P<since>\S+)) to (?:now|(?P<until>\S+))"),
+        "/admin/do/sources/purge",
+    ),
 )
 REMOVAL = re.compile(r"grant removal (\d+) of .+")
 
@@ -58,7 +61,12 @@ async def get_removal(request: web.Request) -> web.StreamResponse:
 
 
 async def removal_page(
-    request: web.Request, number: str, status: int = 200, mistake: Any = "", typed: Mapping[str, str] | None = None
+    request: web.Request,
+    number: str,
+    status: int = 200,
+    mistake: Any = "",
+    typed: Mapping[str, str] | None = None,
+    mistakes: Mapping[str, Any] | None = None,
 ) -> web.Response:
     """One request. `typed`: what somebody wrote who could not decide it so; it is kept for them."""
     found = await looked(request, "/removals/{number}", number=number)
@@ -71,7 +79,7 @@ async def removal_page(
         here="/admin",
         found=found,
         waits=found["state"] == PERSON,
-        form=drawn("removals/grant", DEEDS["removals/grant"], values),
+        form=drawn("removals/grant", DEEDS["removals/grant"], values, mistakes),
         typed=(typed or {}).get("answer", ""),
         answers=[said(answer) for answer in ANSWERS],
         mistake=mistake,
