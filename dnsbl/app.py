@@ -394,6 +394,8 @@ class App:
         it should never have been listed, which costs those who claimed it their trust."""
         key = listing_key(parsed(subject))
         named = [self.zone(zone)] if zone else [z for z in self.zones.values() if z.policy.exempt]
+        if white := [z.name for z in named if not z.policy.exempt]:
+            raise IntakeError(f"zone {white[0]} is a white list: nobody is taken off it by a removal")
         zones = [z for z in named if z.kind == kind(key)]
         if not zones:
             what = f"zone {zone} is not" if zone else "no zone is"
@@ -401,7 +403,7 @@ class App:
         now = clock.now()
         removal = self.removals.by_operator(key, zones, reason, who, now)
         if wrong:
-            self.desk.overturn(key, reason)
+            self.desk.overturn(key, reason, who)
         self.settle_after()
         return [each.name for each in zones], removal.until or now
 

@@ -1,4 +1,5 @@
-"""Verbs about what partners own, and where they are told of it."""
+"""Verbs about what partners own, and where they are told of it. What sends is imported where a verb needs it: most
+processes send nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +10,6 @@ import click
 
 from . import clock
 from .errors import IntakeError
-from .hooks import setting
-from .hooks.delivering import try_hook
 from .screens import number, out, table
 from .verbs import as_json, emit, opened
 
@@ -31,6 +30,8 @@ def owned() -> None:
 @as_json
 def owned_add(source: str, subjects: tuple[str, ...], as_json: bool) -> None:
     """SOURCE owns these networks and domains, with all that is in them."""
+    from .hooks import setting
+
     with opened() as app, app.store.transaction():
         who = setting.partner(app.store, source)
         rows = [
@@ -46,6 +47,8 @@ def owned_add(source: str, subjects: tuple[str, ...], as_json: bool) -> None:
 @as_json
 def owned_remove(source: str, subjects: tuple[str, ...], as_json: bool) -> None:
     """SOURCE does not own these any more."""
+    from .hooks import setting
+
     with opened() as app, app.store.transaction():
         who = setting.partner(app.store, source)
         for subject in subjects:
@@ -59,6 +62,8 @@ def owned_remove(source: str, subjects: tuple[str, ...], as_json: bool) -> None:
 @as_json
 def owned_list(source: str | None, as_json: bool) -> None:
     """What each partner owns, or one of them."""
+    from .hooks import setting
+
     with opened() as app:
         sources = app.store.sources()
         found = app.store.owned(setting.partner(app.store, source).id if source else None)
@@ -90,6 +95,8 @@ def hook() -> None:
 @as_json
 def hook_add(source: str, url: str, as_json: bool) -> None:
     """Send SOURCE's events to URL. The secret that signs them is shown once."""
+    from .hooks import setting
+
     with opened() as app:
         who = setting.partner(app.store, source)
         made, secret = setting.set_hook(app.store, app.keyed, who, url, OPERATOR, clock.now())
@@ -107,6 +114,8 @@ def show_made(row: dict[str, Any]) -> None:
 @as_json
 def hook_list(source: str | None, as_json: bool) -> None:
     """Every hook, or one partner's: what waits, what was given up, and why; never their secrets."""
+    from .hooks import setting
+
     with opened() as app:
         sources = app.store.sources()
         found = app.store.hooks(setting.partner(app.store, source).id if source else None)
@@ -136,6 +145,8 @@ def show_hooks(rows: list[dict[str, Any]]) -> None:
 @as_json
 def hook_remove(hook_number: int, as_json: bool) -> None:
     """Remove hook NUMBER, with what waits for it."""
+    from .hooks import setting
+
     with opened() as app:
         found = setting.hook_of(app.store, None, hook_number)
         setting.remove_hook(app.store, app.store.sources()[found.source], hook_number, OPERATOR, clock.now())
@@ -147,6 +158,9 @@ def hook_remove(hook_number: int, as_json: bool) -> None:
 @as_json
 def hook_test(hook_number: int, as_json: bool) -> None:
     """Send a test event to hook NUMBER now, and say what came of it."""
+    from .hooks import setting
+    from .hooks.delivering import try_hook
+
     with opened() as app:
         found = setting.hook_of(app.store, None, hook_number)
         asyncio.run(try_hook(app.keyed, found, clock.now(), app.public_url))
@@ -159,6 +173,8 @@ def hook_test(hook_number: int, as_json: bool) -> None:
 @as_json
 def hook_deliveries(hook_number: int, limit: int, as_json: bool) -> None:
     """What was sent to hook NUMBER in the last 7 days, and what waits."""
+    from .hooks import setting
+
     with opened() as app:
         found = setting.hook_of(app.store, None, hook_number)
         rows = [setting.delivery_row(each) for each in app.store.deliveries(found.id, limit)]

@@ -38,7 +38,7 @@ REASONS: dict[str, str] = {
     ),
     "no-proof": N_("Nobody has shown within %(days)s days that it is theirs. You can ask again at any time."),
     "withdrawn": N_("The request was withdrawn."),
-    "not-listed-any-more": N_("It left the list by itself meanwhile."),
+    "relisted": N_("It was reported again and is listed again, before its removal could be seen in DNS."),
     "category": N_("Listings for %(category)s are looked at by a person; a reviewer decides."),
     "wider": N_(
         "The listing is for %(listing)s, which is wider than what you ask for; a reviewer decides whether a part of it "

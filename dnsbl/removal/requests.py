@@ -1,42 +1,36 @@
 """Removals from end to end: requests, proofs, decisions, and what a grant does. Synchronous: the caller brings what was
 looked up in DNS and RDAP, and wakes whoever settles.
 
-A move, what it writes and the exemption of a grant are one transaction: whoever was told "granted" is off the list
-after any crash, once the next settling has published. Requests that are refused because nothing is listed are not kept.
+Requests that are refused because nothing is listed are not kept.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..clock import DAY
 from ..config import PROOFS, ZoneDef
 from ..errors import IntakeError
-from ..keyed import Keyed
-from ..reputation.explain import Line, ZoneView
-from ..store.contract import Exemption, Store
 from ..store.contract.removals import Challenge, Removal
-from ..subjects import listing_key, text
-from . import machine, proofs
-from .machine import ASKED, DONE, GRANTED, OPEN, PERSON, PROVEN, REFUSED, REQUESTED
+from ..subjects import listing_key
+from . import proofs
+from .deciding import APPEAL_DAYS, PROOF_DAYS, RULES, Deciding
+from .machine import ASKED, DONE, GRANTED, PERSON, PROVEN, REFUSED, REQUESTED
 from .names import same_mailbox
 from .reasons import Reason, to_json
-from .rules import MAX_OPEN, Case, Grants, Stand, Verdict, decide, enough, needed
+from .rules import MAX_OPEN, Verdict, decide, needed
+from .standing import bare
 
 __all__ = ["MAX_SAID", "Asking", "Opened", "Removals"]
 
 MAX_SAID = 2000  # characters of what a requester or a reviewer writes
-PROOF_DAYS = 7  # how long a proof may take
 MAIL_LIFETIME = DAY  # how long a mailed link is good
-APPEAL_DAYS = 14  # how long a refused request can be given to a person
 MAX_MAILS = 4  # links mailed for one request
 MAX_WAITING = 5  # requests about one subject that wait for a person unproven: strangers cannot fill the desk with it
 MAX_MOVED = 500  # requests moved at once by time alone: bounds a transaction
-REPORTING = frozenset(("partner", "trap", "complaint", "operator"))  # kinds of sources that report what they see
-REQUESTER, RULES = "requester", "rules"  # who moved it
+REQUESTER = "requester"  # who moved it
 PURPOSE = "removal proof"
 
 
@@ -63,24 +57,8 @@ class Opened:
     link: str | None = None
 
 
-class Removals:
-    """The removals of one store. `zones` are those of now; `explain` gives a subject's views; `asn` its autonomous
-    system; `answered` whether DNS still answers it in a zone. May be called from any thread."""
-
-    def __init__(
-        self,
-        store: Store,
-        zones: Callable[[], Mapping[str, ZoneDef]],
-        explain: Callable[[bytes, int], list[ZoneView]],
-        asn: Callable[[bytes], int | None],
-        answered: Callable[[str, bytes], bool],
-        keyed: Callable[[], Keyed],
-        mail: bool = False,
-        dns: bool = True,
-        rdap: bool = True,
-    ) -> None:
-        self.store, self.zones, self.explain, self.asn, self.answered = store, zones, explain, asn, answered
-        self.keyed, self.mail, self.dns, self.rdap = keyed, mail, dns, rdap
+class Removals(Deciding):
+    """The removals of one store. May be called from any thread."""
 
     # asking
 
@@ -140,9 +118,6 @@ class Removals:
     def ways(self, removal: Removal, now: int) -> list[str]:
         """The proofs that are offered for a request that waits for one, the weakest that will do first."""
         return self.offered(removal.subject, needed(self.case(removal, now)))
-
-    def offered(self, subject: bytes, least: str) -> list[str]:
-        return proofs.ways(subject, least, self.mail, self.dns, self.rdap)
 
     def ask_dns(self, removal: Removal, given: str, now: int) -> None:
         """Have a TXT record shown to the requester. `given`: what they typed; of a hash it must be the thing itself."""
@@ -207,94 +182,6 @@ class Removals:
         removal = self.again(removal)
         case = self.case(removal, now)
         self.follow(removal, decide(case), case, now)
-
-    def again(self, removal: Removal) -> Removal:
-        """As the store has it now."""
-        found = self.store.removal(removal.id)
-        assert found is not None
-        return found
-
-    # deciding
-
-    def case(self, removal: Removal, now: int) -> Case:
-        """All that is known of a request now."""
-        views = [view for view in self.explain(removal.subject, now) if view.zone.policy.exempt]
-        wanted = [view for view in views if not removal.zones or view.zone.name in removal.zones]
-        kinds = {source.name: source.kind for source in self.store.sources().values()}
-        stands = [stand_of(view, removal.subject, kinds) for view in wanted if view.codes]
-        case = Case(
-            removal.subject,
-            stands,
-            self.grants(removal, stands, now),
-            removal.proof,
-            True,
-            now,
-            self.store.count_removals(OPEN, requester=removal.requester) - (removal.id > 0) if removal.requester else 0,
-            any(view.exempt and view.listings for view in wanted),
-        )
-        return replace(case, provable=enough(case) or bool(self.offered(removal.subject, needed(case))))
-
-    def grants(self, removal: Removal, stands: Sequence[Stand], now: int) -> Grants:
-        memory = max((stand.zone.removal.memory for stand in stands), default=0)
-        times = self.store.granted_times
-        return Grants(
-            times("subject", removal.subject, now - memory),
-            times("requester", removal.requester, now - DAY) if removal.requester else (),
-            times("network", removal.network, now - DAY),
-            times("asn", removal.asn, now - DAY) if removal.asn is not None else (),
-        )
-
-    def follow(self, removal: Removal, verdict: Verdict, case: Case, now: int) -> None:
-        """Do what the rules decided. Within a transaction."""
-        if verdict.state == GRANTED:
-            self.grant(removal, case.stands, RULES, verdict.reasons, now)
-        else:
-            self.move(removal, verdict.state, RULES, verdict.reasons, now, expires=self.expiry(verdict.state, now))
-
-    def expiry(self, state: str, now: int) -> int | None:
-        days = {ASKED: PROOF_DAYS, REFUSED: APPEAL_DAYS}.get(state)
-        return now + days * DAY if days else None
-
-    def grant(
-        self,
-        removal: Removal,
-        stands: Sequence[Stand],
-        who: str,
-        reasons: Sequence[Reason],
-        now: int,
-        firm: bool = False,
-        note: str = "",
-        **changes: Any,
-    ) -> bool:
-        """Exempt it, in one transaction with the move. `firm`: new reports do not end it. `note`: why, for the list of
-        exemptions. False where somebody else decided first."""
-        ends = [now + grace(stand) for stand in stands]
-        with self.store.transaction():
-            until = min(ends, default=now)
-            if not self.move(removal, GRANTED, who, reasons, now, granted=now, until=until, expires=now, **changes):
-                return False
-            for stand, end in zip(stands, ends, strict=True):
-                made = Exemption(
-                    removal.subject,
-                    note or f"removal {removal.id}",
-                    "removal",
-                    stand.zone.name,
-                    now,
-                    end,
-                    yields=not firm,
-                )
-                self.store.add_exemption(made)
-        return True
-
-    def move(self, removal: Removal, state: str, who: str, reasons: Sequence[Reason], now: int, **changes: Any) -> bool:
-        """One move and its place in the audit trail. False where the request is in another state by now."""
-        assert machine.may_follow(state, removal.state), (removal.state, state)
-        with self.store.transaction():
-            if not self.store.move_removal(removal.id, removal.state, state, now, who, to_json(reasons), **changes):
-                return False
-            said = ", ".join(reason.word for reason in reasons)
-            self.store.audit(now, who, f"removal {state}", text(removal.subject), f"{removal.id}: {said}")
-        return True
 
     # the requester's other moves
 
@@ -373,48 +260,24 @@ class Removals:
             reasons = [Reason(word, {"days": PROOF_DAYS} if state == REFUSED else {})]
             moves += self.move(removal, state, RULES, reasons, now, expires=self.expiry(state, now))
         for removal in self.store.removals_due((GRANTED,), now, MAX_MOVED):
-            if not any(self.answered(zone, removal.subject) for zone in removal.zones):
-                moves += self.move(removal, DONE, RULES, [Reason("published")], now, expires=None)
+            moves += self.close(removal, now)
         return moves
+
+    def close(self, removal: Removal, now: int) -> bool:
+        """Close a granted one where DNS has followed, or was told something new meanwhile; else look again later, the
+        less often the longer it takes."""
+        if not any(self.answered(zone, removal.subject) for zone in removal.zones):
+            return self.move(removal, DONE, RULES, [Reason("published")], now, expires=None)
+        if (self.ends(removal) or now) <= now:
+            return self.move(removal, DONE, RULES, [Reason("relisted")], now, expires=None)
+        self.store.wait_for_removal(removal.id, now + min(DAY, (now - removal.changed) // 4))
+        return False
+
+    def ends(self, removal: Removal) -> int | None:
+        """When it is exempt no longer: new reports may have ended that before its time. None: it is not granted."""
+        return self.store.removal_ends(removal.subject, removal.zones) if removal.granted is not None else None
 
 
 def cut(text: str) -> str:
     """So much of what somebody wrote as is kept. Halves of surrogate pairs are no text, and could not be."""
     return text[:MAX_SAID].encode("utf-8", "replace").decode()
-
-
-def stand_of(view: ZoneView, subject: bytes, kinds: Mapping[str, str]) -> Stand:
-    """How a subject stands in a zone, of what explains it."""
-    listed = {row.subject for row in view.listings}
-    heard = [line for line in view.lines if line.weight > 0 and not line.simulated]
-    counted = [line for line in heard if line.subject in listed]
-    categories = heavy(counted, view.zone) or {c for c, code in view.zone.categories.items() if code in view.codes}
-    about = listed | {subject}  # reports of itself too where they list nothing: something goes on
-    reported = [line for line in heard if line.subject in about and kinds.get(line.source) in REPORTING]
-    above = [row.subject for row in view.listings if row.subject != subject]
-    wider = (above[0], at(counted, above)) if above else None
-    last = max(((line.last_seen, line.category) for line in reported), default=None)
-    return Stand(view.zone, frozenset(categories), last, wider)
-
-
-def heavy(lines: Sequence[Line], zone: ZoneDef) -> set[str]:
-    """The categories that weigh as much as it takes to answer their codes; where none does, all of them."""
-    weights: dict[str, float] = {}
-    for line in lines:
-        weights[line.category] = weights.get(line.category, 0.0) + line.weight
-    return {category for category, weight in weights.items() if weight >= zone.policy.code_weight} or set(weights)
-
-
-def at(lines: Sequence[Line], subjects: Sequence[bytes]) -> frozenset[str]:
-    """The categories of the lines about some subjects."""
-    return frozenset(line.category for line in lines if line.subject in subjects)
-
-
-def bare(zone: ZoneDef) -> Stand:
-    """A zone that a person grants a removal in, whatever is listed there."""
-    return Stand(zone, frozenset(), None, None)
-
-
-def grace(stand: Stand) -> int:
-    """How long it stays off."""
-    return stand.zone.removal.exempt_policy if stand.declared else stand.zone.removal.grace

@@ -1,8 +1,9 @@
 """The store: what was claimed (reports, feed entries, exemptions, removals) and what follows from it.
 
-Primary, never made again:   source reporter category report entry exemption (removals are exemptions with an end)
+Primary, never made again:   source reporter category report entry exemption (removals that were granted, too)
                              listing_change key key_day feed idempotency audit meta hold overturned attempt spread
-                             counted purge purged_report purged_entry sample sample_subject
+                             counted purge purged_report purged_entry sample sample_subject removal removal_event
+                             challenge outgoing person passkey session seconding owned hook delivery
 Derived, `store rebuild`:    evidence (reports folded), listing (evidence decided; `since` is kept)
 Queue:                       touched (subjects whose listings may have changed)
 

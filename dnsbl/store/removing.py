@@ -89,14 +89,33 @@ class RemovingPart(Base):
         count: int = self.rows(f"SELECT count(*) FROM removal WHERE {' AND '.join(where)}", *values)[0][0]
         return count
 
-    def granted_times(self, column: str, value: object, since: int) -> list[int]:
+    def granted_times(self, column: str, value: object, since: int, zones: Collection[str] = ()) -> list[int]:
         assert column in COUNTED_BY, column
         rows = self.rows(
-            f"SELECT granted FROM removal WHERE {column} = ? AND granted > ? AND way != 'operator' ORDER BY granted",
+            f"SELECT granted, zones FROM removal WHERE {column} = ? AND granted > ? AND way != 'operator' "
+            "ORDER BY granted",
             value,
             since,
         )
-        return [at for (at,) in rows]
+        return [at for at, named in rows if not zones or set(named.split()) & set(zones)]
+
+    def removal_ends(self, subject: bytes, zones: Collection[str]) -> int | None:
+        marks = ", ".join("?" * len(zones))
+        rows = self.rows(
+            f"SELECT min(until) FROM exemption WHERE subject = ? AND origin = 'removal' AND zone IN ({marks})",
+            subject,
+            *zones,
+        )
+        end: int | None = rows[0][0]
+        return end
+
+    def wait_for_removal(self, number: int, expires: int) -> None:
+        with self.transaction() as connection:
+            connection.execute("UPDATE removal SET expires = ? WHERE id = ?", (expires, number))
+
+    def forget_targets(self, removal: int) -> None:
+        with self.transaction() as connection:
+            connection.execute("UPDATE challenge SET target = '' WHERE removal = ? AND proof != 'dns'", (removal,))
 
     # proofs
 

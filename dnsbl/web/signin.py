@@ -232,9 +232,9 @@ async def style(_: web.Request) -> web.StreamResponse:
 async def first_form(request: web.Request) -> dict[str, str]:
     """A form that is sent without a session. Raises Problem 403 where it is from no page of ours, 429 too often."""
     admission = request.app[WEB].admission
-    admission.limit(request, PURPOSE)
     form = await read_form(request)
-    admission.csrf.verify(request, form, PURPOSE)
+    admission.csrf.verify(request, form, PURPOSE)  # first: no other site uses up what a visitor may try
+    admission.limit(request, PURPOSE)
     return form
 
 

@@ -101,9 +101,21 @@ class Removals(Protocol):
         """How many there are, about a subject or from a requester where that is said."""
         ...
 
-    def granted_times(self, column: str, value: object, since: int) -> list[int]:
-        """When removals were granted since, oldest first: by `subject`, `requester`, `network` or `asn`. Those of
-        operators do not count."""
+    def granted_times(self, column: str, value: object, since: int, zones: Collection[str] = ()) -> list[int]:
+        """When removals were granted since, oldest first: by `subject`, `requester`, `network` or `asn`; from one of
+        these zones, where some are named. Those of operators do not count."""
+        ...
+
+    def removal_ends(self, subject: bytes, zones: Collection[str]) -> int | None:
+        """When the first exemption that a removal made in these zones ends, or ended. None: there is none."""
+        ...
+
+    def wait_for_removal(self, number: int, expires: int) -> None:
+        """Look at it again then; its state stays."""
+        ...
+
+    def forget_targets(self, removal: int) -> None:
+        """Forget the mailboxes that were asked about it."""
         ...
 
     def add_challenge(self, challenge: Challenge) -> int: ...

@@ -3,7 +3,7 @@ an admin's, who may do all that a reviewer may. Lists come in pages: `next` is t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +66,13 @@ class Asked:
         said = self.query.get("after")
         return number(said, "after") if said is not None else None
 
+    def one_of(self, name: str, words: Sequence[str]) -> str:
+        """One of these, or "" where it was not said. Raises Problem 400."""
+        said = self.query.get(name)
+        if said is not None and said not in words:
+            raise Problem(400, f"{name}: one of {', '.join(words)}")
+        return said or ""
+
     def text(self, name: str) -> str:
         return self.query.get(name, "")[:MAX_QUERY]
 
@@ -90,9 +97,7 @@ def number(said: str, name: str) -> int:
 
 
 def removals(app: Parts, asked: Asked) -> list[dict[str, Any]]:
-    state = asked.text("state")
-    if state and state not in STATES:
-        raise Problem(400, f"state: one of {', '.join(STATES)}")
+    state = asked.one_of("state", STATES)
     subject = parse_query(asked.text("subject")) if asked.text("subject") else None
     return app.removal_desk.rows([state] if state else (), subject, asked.before, asked.limit)
 
@@ -137,7 +142,7 @@ READS: Mapping[str, Read] = {
     "/exemptions": Read(
         "Who is exempt",
         REVIEWER,
-        lambda app, asked: app.exemption_page(asked.limit, asked.before, asked.text("all") == "1"),
+        lambda app, asked: app.exemption_page(asked.limit, asked.before, asked.one_of("all", ("0", "1")) == "1"),
         ("before", "limit", "all"),
         True,
     ),

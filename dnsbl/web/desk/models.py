@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ...clock import duration
 from ...hashing import MAX_QUERY
@@ -26,6 +26,15 @@ Subject = Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]
 Lifetime = Annotated[
     Annotated[int, Field(ge=1, le=LONGEST)] | None, BeforeValidator(lambda v: duration(v) if isinstance(v, str) else v)
 ]
+
+
+def known_category(word: str) -> str:
+    if word not in CATEGORIES:
+        raise ValueError(f"no category {word[:50]!r}; there are {', '.join(CATEGORIES)}")
+    return word
+
+
+Category = Annotated[str, AfterValidator(known_category), Field(json_schema_extra={"enum": list(CATEGORIES)})]
 
 
 class In(BaseModel):
@@ -61,7 +70,7 @@ class Delist(In):
 
 class ReportByHand(In):
     subject: Subject
-    category: str = Field(json_schema_extra={"enum": list(CATEGORIES)})
+    category: Category
 
 
 class NewExemption(In):

@@ -30,7 +30,7 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
         "asked_at": clock.rfc3339(removal.at),
         "changed_at": clock.rfc3339(removal.changed),
         "expires": clock.rfc3339(removal.expires if asked else None),
-        "exempt_until": clock.rfc3339(removal.until),
+        "exempt_until": clock.rfc3339(removals.ends(removal)),
         "proof": removal.proof or None,
         "proofs": removals.ways(removal, now) if asked else [],
         "records": [
