@@ -57,6 +57,10 @@ class MailingPart(Base):
         rows = self.rows(f"SELECT {COLUMNS} FROM outgoing WHERE challenge = ? ORDER BY id DESC", challenge)
         return [Outgoing(*row) for row in rows]
 
+    def mail_waiting(self) -> int:
+        count: int = self.rows("SELECT count(*) FROM outgoing WHERE state = 'waiting'")[0][0]
+        return count
+
     def forget_mail(self, before: int) -> int:
         with self.transaction() as connection:
             return connection.execute("DELETE FROM outgoing WHERE at < ?", (before,)).rowcount

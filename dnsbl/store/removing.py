@@ -89,6 +89,10 @@ class RemovingPart(Base):
         count: int = self.rows(f"SELECT count(*) FROM removal WHERE {' AND '.join(where)}", *values)[0][0]
         return count
 
+    def oldest_removal(self, state: str) -> int | None:
+        since: int | None = self.rows("SELECT min(changed) FROM removal WHERE state = ?", state)[0][0]
+        return since
+
     def granted_times(self, column: str, value: object, since: int, zones: Collection[str] = ()) -> list[int]:
         assert column in COUNTED_BY, column
         rows = self.rows(

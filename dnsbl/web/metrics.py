@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from .. import __version__, clock
 from ..errors import DnsblError
 from ..intake.reports import Intake
+from ..removal.machine import GRANTED, OPEN, PERSON, PROVEN, REQUESTED
 from ..zones.publish import Published
 from .backend import Backend
 from .dnscounts import DnsCounts, packets, read_counts
@@ -78,6 +79,7 @@ class LookedUp(Collector):
             yield from self.feeds()
             yield from self.queue()
             yield from self.waiting()
+            yield from self.removals()
             store_up = 1
         except DnsblError:  # the figures of a store that cannot be read are missing, and this says why
             store_up = 0
@@ -120,6 +122,20 @@ class LookedUp(Collector):
     def waiting(self) -> Iterator[Metric]:
         held = sum(hold.state == "held" for hold in self.backend.app.store.holds())
         yield GaugeMetricFamily("dnsbl_holds", "Places whose listings wait for a person", value=held)
+
+    def removals(self) -> Iterator[Metric]:
+        """RFC 6471 section 2.2.3 wants a person's answer within 2 days: the oldest says how far that is kept."""
+        store = self.backend.app.store
+        counts = GaugeMetricFamily("dnsbl_removals", "Requests for removal that are not closed", labels=["state"])
+        for state in (*sorted(OPEN - {REQUESTED, PROVEN}), GRANTED):
+            counts.add_metric([state], store.count_removals((state,)))
+        yield counts
+        oldest = store.oldest_removal(PERSON)
+        waits = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+        yield GaugeMetricFamily("dnsbl_removal_wait_seconds", "Since the oldest waits for a person", value=waits)
+        yield GaugeMetricFamily(
+            "dnsbl_mail_waiting", "Mails of ours that are still to be sent", value=store.mail_waiting()
+        )
 
     def traps(self) -> Iterator[Metric]:
         events = CounterMetricFamily("dnsbl_trap_events", "What happened to mail for traps", labels=["event"])

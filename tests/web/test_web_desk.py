@@ -185,7 +185,7 @@ async def test_the_queue_has_holds_and_quarantine(tmp_path, monkeypatch, time):
 async def test_a_removal_is_on_one_screen_and_a_strangers_words_are_text(tmp_path, monkeypatch, time):
     async with review(tmp_path, monkeypatch, time) as (site, browser):
         (number,) = waiting(site, HOSTS[0])
-        source = site.app.store.source("a-list", "import").id
+        source = site.app.store.source("a-list", "import", trust=0.9).id
         facts = {"helo": "<img src=x>", "ports": [25]}
         site.app.store.add_sample(source, "mail", facts, [parse(HOSTS[0])], clock.now())
         assert await browser.get(f"/admin/removals/{number}") == 200

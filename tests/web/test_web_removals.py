@@ -315,3 +315,18 @@ def test_challenge_names_of_networks() -> None:
     assert challenge_names(parse("45.9.1.0/24")) == ["_dnsbl-challenge.1.9.45.in-addr.arpa"]
     assert challenge_names(parse("45.8.0.0/15")) == []
     assert challenge_names(parse("2a02:1::/32")) == ["_dnsbl-challenge.1.0.0.0.2.0.a.2.ip6.arpa"]
+
+
+async def test_what_waits_is_in_the_metrics(tmp_path: Path) -> None:
+    async with listed_site(tmp_path) as site:
+        with_mail(site, names=["mail.listed-example.com"])
+        found = await ask(site, HOST, ELSEWHERE)
+        await step(site, found, "mail", proof="mailbox", mailbox="abuse@mail.listed-example.com")
+        other = await ask(site, NAME, ELSEWHERE)
+        await step(site, other, "appeal", reason="please")
+        async with site.client.get("/metrics") as response:
+            lines = (await response.text()).splitlines()
+        assert 'dnsbl_removals{state="proof-asked"} 1.0' in lines
+        assert 'dnsbl_removals{state="to-person"} 1.0' in lines
+        assert "dnsbl_mail_waiting 1.0" in lines
+        assert any(line.startswith("dnsbl_removal_wait_seconds ") for line in lines)

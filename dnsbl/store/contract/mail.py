@@ -46,6 +46,10 @@ class Mail(Protocol):
         """What was queued for a challenge, the newest first."""
         ...
 
+    def mail_waiting(self) -> int:
+        """How many are still to be sent."""
+        ...
+
     def forget_mail(self, before: int) -> int:
         """Forget what was queued before, waiting or not. `before` is a day ago or more: counts reach back so far."""
         ...

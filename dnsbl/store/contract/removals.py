@@ -101,6 +101,10 @@ class Removals(Protocol):
         """How many there are, about a subject or from a requester where that is said."""
         ...
 
+    def oldest_removal(self, state: str) -> int | None:
+        """Since when the one waits that is in this state the longest. None: none is."""
+        ...
+
     def granted_times(self, column: str, value: object, since: int, zones: Collection[str] = ()) -> list[int]:
         """When removals were granted since, oldest first: by `subject`, `requester`, `network` or `asn`; from one of
         these zones, where some are named. Those of operators do not count."""

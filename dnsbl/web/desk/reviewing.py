@@ -15,6 +15,7 @@ from ..language import language_of
 from ..pages import packaged
 from ..responses import allow_script
 from ..signing import desk_page
+from .api import PAGE
 from .deeds import DEEDS
 from .forms import drawn
 from .looking import looked, notice
@@ -40,7 +41,7 @@ async def get_queue(request: web.Request) -> web.StreamResponse:
     found = await looked(request, "/queue", {"after": after} if after else {})
     for row in found["asked"]:
         row["page"] = page_of(row["deed"])
-    last = found["removals"][-1]["id"] if found["removals"] else None
+    last = found["removals"][-1]["id"] if len(found["removals"]) == PAGE else None
     return desk_page(
         request, "admin/queue.html", here="/admin", notice=notice(request), last=last, after=after, **found
     )
