@@ -22,6 +22,7 @@ from . import clock, documents
 from .config import FeedDef, Settings, ZoneDef
 from .config.base import Network
 from .desk import Desk
+from .desk.base import person_of
 from .desk.removals import RemovalDesk
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
 from .files import replacing
@@ -367,8 +368,10 @@ class App:
 
     def allow(self, subject: str, reason: str, until: int | None, zone: str = "", who: str = OPERATOR) -> None:
         """Put a subject on the allow-list, settled. `desk.agreed_exemption` says whether a page may. Raises
-        SubjectError."""
+        SubjectError, and IntakeError where there is no such zone."""
         key = parsed(subject)
+        if zone:
+            self.zone(zone)
         now = clock.now()
         with self.store.transaction():
             self.store.add_exemption(Exemption(key, reason, OPERATOR, zone, now, until))
@@ -532,7 +535,7 @@ class App:
         expires = now + lifetime if lifetime is not None else None
         with self.store.transaction():
             key, secret = partners.create_key(
-                self.store, name, trust, scopes, now, expires, limits, simulated, tuple(zones), daily
+                self.store, name, trust, scopes, now, expires, limits, simulated, tuple(zones), daily, person_of(who)
             )
             self.store.audit(now, who, "key create", name, " ".join(scopes))
         return {**documents.key(key, self.store.sources()[key.source]), "secret": secret}

@@ -17,12 +17,23 @@ from ..reputation.sweep import PLAIN_GUARD, ExemptionCache
 from ..reputation.trust import judge
 from ..store import Source, Store
 
-__all__ = ["OPERATOR", "DeskBase"]
+__all__ = ["OPERATOR", "DeskBase", "by_key", "person_of"]
 
 OPERATOR = "operator"  # who does what the command line does: who has the shell has the store
 FRESH = 60  # seconds for which a figure that takes long is shown again: a page may ask for it every few
 MAX_FIGURES = 64  # kept at once
+KEY = " by key "
 T = TypeVar("T")
+
+
+def by_key(maker: str, name: str) -> str:
+    """Who does what is done with a key, for the audit trail: the person who made it, and the key."""
+    return f"{maker}{KEY}{name}"
+
+
+def person_of(who: str) -> str:
+    """Whose hand it is. Names of people have no blanks."""
+    return who.partition(KEY)[0]
 
 
 class DeskBase:

@@ -67,9 +67,12 @@ class RemovalDesk:
         }
 
     def place(self, number: int) -> tuple[int, int]:
-        """Where a request is, or was, in the queue. Raises IntakeError."""
+        """Where a request is in the queue, or was before it was decided. Raises IntakeError."""
         found = self.find(number)
-        return found.changed, found.id
+        if found.state == PERSON:
+            return found.changed, found.id
+        waited = [event.at for event in self.removals.store.removal_events(number) if event.state == PERSON]
+        return waited[-1] if waited else found.changed, found.id
 
     # one of them
 

@@ -8,6 +8,7 @@ Each `agreed_...` answers True where the deed may be done now, so that whoever a
     approve what is held              such a network, or a system or country of more addresses than such a one
     purge a source                    100,000 claims or more
     grant a removal                   a network wider than /24 (IPv6: /48)
+    take off by hand                  such a network, or a public suffix
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..reputation.guard import Guard
 from ..special import STRANGERS_WIDEST, public_suffix
 from ..store import Hold
 from ..subjects import is_ip, network, parse, text
+from .base import person_of
 from .purging import PurgingPart
 from .waiting import WaitingPart
 
@@ -56,6 +58,12 @@ class SecondingPart(PurgingPart, WaitingPart):
         """`number`: of the request."""
         return not removal_is_wide(subject) or self.agreed(f"grant removal {number} of {text(subject)}", who)
 
+    def agreed_delisting(self, subject: str, zone: str, who: str) -> bool:
+        """Raises SubjectError."""
+        key = parse_query(subject)
+        wide = removal_is_wide(key) or is_wide(key)
+        return not wide or self.agreed(f"take {text(key)} off {zone or 'all zones'}", who)
+
     def agreed(self, deed: str, who: str) -> bool:
         """Whether this person is the second to ask; else it is in the trail that he asked."""
         with self.store.transaction():
@@ -65,8 +73,8 @@ class SecondingPart(PurgingPart, WaitingPart):
 
     def second(self, deed: str, who: str, now: int) -> bool:
         """Whether another person asked for the same within a week, which is used up then. Else notes that this one
-        asks. Whoever asks twice is still one."""
-        return self.store.second(deed, who, now, now - WITHIN)
+        asks. Whoever asks twice is still one, and so is who asks with a key that he made."""
+        return self.store.second(deed, person_of(who), now, now - WITHIN)
 
     def asked_rows(self) -> list[dict[str, Any]]:
         """What waits for a second person."""

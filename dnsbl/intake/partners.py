@@ -42,6 +42,7 @@ def create_key(
     simulated: bool = True,
     zones: Sequence[str] = (),
     daily_listings: int | None = None,
+    maker: str = "operator",
 ) -> tuple[Key, str]:
     """A new key and its secret, which is shown once and never again. A new partner is simulated unless `simulated` is
     False; one that exists stays as it is but for its trust and what is said otherwise here: not simulated, some zones,
@@ -56,7 +57,7 @@ def create_key(
     secret = PREFIX + secrets.token_urlsafe(32)
     with store.transaction():
         source = partner(store, name, trust, simulated, zones, daily_listings)
-        key = store.add_key(name, digest(secret), source.id, scopes, now, expires, limits)
+        key = store.add_key(name, digest(secret), source.id, scopes, now, expires, limits, maker)
     return key, secret
 
 

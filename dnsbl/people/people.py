@@ -24,7 +24,8 @@ ROLES = {
     ADMIN: "may do everything: people, keys, purges, feeds, wide exemptions",
 }
 OPERATOR = "operator"  # whoever has the command line
-RESERVED = (OPERATOR, "dnsbl")  # who did what in the audit trail, where it was no person of the desk
+# Who did what in the audit trail and in removals, where it was no person of the desk.
+RESERVED = (OPERATOR, "dnsbl", "requester", "rules", "trust")
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 SETUP_LASTS = clock.DAY  # seconds that a set-up code can be used in
 SETUP = 20  # characters of a set-up code in base 32: 100 bits

@@ -18,7 +18,7 @@ from ..store.contract import Exemption, Store
 from ..store.contract.removals import Removal
 from ..subjects import text
 from . import machine, proofs
-from .machine import ASKED, GRANTED, OPEN, REFUSED
+from .machine import ASKED, GRANTED, OPEN, PERSON, REFUSED
 from .reasons import Reason, to_json
 from .rules import Case, Grants, Stand, Verdict, enough, needed
 from .standing import grace, stand_of
@@ -28,6 +28,7 @@ __all__ = ["APPEAL_DAYS", "PROOF_DAYS", "RULES", "Deciding"]
 PROOF_DAYS = 7  # how long a proof may take
 APPEAL_DAYS = 14  # how long a refused request can be given to a person
 ORIGIN = "removal"  # of the exemptions
+PARTNER = "partner"  # the way of a request that came with a key
 RULES = "rules"  # who moved it, where the rules did
 
 
@@ -65,6 +66,7 @@ class Deciding:
             now,
             self.store.count_removals(OPEN, requester=removal.requester) - (removal.id > 0) if removal.requester else 0,
             any(view.exempt and view.listings for view in wanted),
+            self.store.count_removals((PERSON,), subject=removal.subject),
         )
         return replace(case, provable=enough(case) or bool(self.offered(removal.subject, needed(case))))
 
@@ -72,9 +74,11 @@ class Deciding:
         memory = max((stand.zone.removal.memory for stand in stands), default=0)
         names = [stand.zone.name for stand in stands]
         times = self.store.granted_times
+        # A partner cleans up what it owns: that is bounded by what it owns. Of what it does not, a key is no more.
+        owner = removal.way == PARTNER and removal.proof == "range"
         return Grants(
             times("subject", removal.subject, now - memory, names),
-            times("requester", removal.requester, now - DAY) if removal.requester else (),
+            times("requester", removal.requester, now - DAY) if removal.requester and not owner else (),
             times("network", removal.network, now - DAY),
             times("asn", removal.asn, now - DAY) if removal.asn is not None else (),
         )

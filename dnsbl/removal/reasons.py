@@ -36,6 +36,7 @@ REASONS: dict[str, str] = {
     "open-limit": N_(
         "There are %(open)s open requests from your network already. Ask again when some of them are closed."
     ),
+    "waits-already": N_("Others asked for it, and a person looks at that already. Ask again once it is decided."),
     "no-proof": N_("Nobody has shown within %(days)s days that it is theirs. You can ask again at any time."),
     "withdrawn": N_("The request was withdrawn."),
     "relisted": N_("It was reported again and is listed again, before its removal could be seen in DNS."),

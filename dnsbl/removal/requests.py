@@ -20,7 +20,7 @@ from .deciding import APPEAL_DAYS, PROOF_DAYS, RULES, Deciding
 from .machine import ASKED, DONE, GRANTED, PERSON, PROVEN, REFUSED, REQUESTED
 from .names import same_mailbox
 from .reasons import Reason, to_json
-from .rules import MAX_OPEN, Verdict, decide, needed
+from .rules import MAX_OPEN, MAX_WAITING, Verdict, decide, needed
 from .standing import bare
 
 __all__ = ["MAX_SAID", "Asking", "Opened", "Removals"]
@@ -28,7 +28,6 @@ __all__ = ["MAX_SAID", "Asking", "Opened", "Removals"]
 MAX_SAID = 2000  # characters of what a requester or a reviewer writes
 MAIL_LIFETIME = DAY  # how long a mailed link is good
 MAX_MAILS = 4  # links mailed for one request
-MAX_WAITING = 5  # requests about one subject that wait for a person unproven: strangers cannot fill the desk with it
 MAX_MOVED = 500  # requests moved at once by time alone: bounds a transaction
 REQUESTER = "requester"  # who moved it
 PURPOSE = "removal proof"

@@ -4,6 +4,7 @@
     reported within `quiet`?                               -> refused, until it has been quiet
     within the pause after the last removal?               -> refused, until it is over (it doubles each time)
     a day's removals of requester, network, provider done? -> refused, until the next day of theirs
+    nothing can be proven, and others' wait for a person?  -> refused
     no proof yet, and there are ways to prove it?          -> proof-asked, at least the strength its categories need
     a category that a person decides, a listing wider than
     the subject, a wide network, nothing that can be proven -> to-person
@@ -27,9 +28,12 @@ from .machine import ASKED, GRANTED, PERSON, REFUSED
 from .proofs import single
 from .reasons import Reason
 
-__all__ = ["DECLARED", "MAX_OPEN", "Case", "Grants", "Stand", "Verdict", "decide", "enough", "needed", "wide"]
+__all__ = [
+    "DECLARED", "MAX_OPEN", "MAX_WAITING", "Case", "Grants", "Stand", "Verdict", "decide", "enough", "needed", "wide",
+]  # fmt: skip
 
 DECLARED = frozenset(("dynamic", "hosting"))  # no reproach: a single address may be let out of a declared range
+MAX_WAITING = 5  # requests about one subject that wait for a person unproven: strangers cannot fill the desk with it
 MAX_OPEN = 20  # requests from one /24 or /64 at once: what a person has to look at is bounded by who asks
 
 
@@ -71,6 +75,7 @@ class Case:
     now: int
     open: int = 0  # other requests of whoever asks that are not decided
     exempt: bool = False
+    waiting: int = 0  # other requests about it that wait for a person
 
 
 @dataclass(slots=True, frozen=True)
@@ -165,6 +170,11 @@ def too_many_open(case: Case) -> Iterator[Reason]:
         yield Reason("open-limit", {"open": case.open})
 
 
+def too_many_waiting(case: Case) -> Iterator[Reason]:
+    if not case.provable and case.waiting >= MAX_WAITING:
+        yield Reason("waits-already")
+
+
 REFUSING = (
     nothing_listed,
     still_reported,
@@ -175,6 +185,7 @@ REFUSING = (
     day_is_full("network-limit", lambda case: (case.grants.network, least(case, lambda rules: rules.per_network))),
     day_is_full("asn-limit", lambda case: (case.grants.asn, least(case, lambda rules: rules.per_asn))),
     too_many_open,
+    too_many_waiting,
 )
 
 

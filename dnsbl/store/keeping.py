@@ -85,6 +85,7 @@ class KeepingPart(AuditingPart):
         created: int,
         expires: int | None,
         limits: KeyLimits | None = None,
+        maker: str = "operator",
     ) -> Key:
         if any(key.name == name and key.revoked is None for key in self.all_keys()):
             raise StoreError(f"a key named {name!r} exists: revoke it first, or choose another name")
@@ -98,6 +99,7 @@ class KeepingPart(AuditingPart):
                     "created": created,
                     "expires": expires,
                     "limits": json.dumps(asdict(limits or KeyLimits())),
+                    "maker": maker,
                 },
                 pk="id",
             )
@@ -193,12 +195,13 @@ def copy_pages(reader: Connection, copy: sqlite3.Connection) -> None:
     reader.backup(copy, pages=BACKUP_PAGES)
 
 
-KEYS = "SELECT id, name, source, scopes, created, expires, last_used, revoked, limits FROM key"
+KEYS = "SELECT id, name, source, scopes, created, expires, last_used, revoked, limits, maker FROM key"
 
 
 def key_of(row: tuple[Any, ...]) -> Key:
-    number, name, source, scopes, created, expires, last_used, revoked, said = row
+    number, name, source, scopes, created, expires, last_used, revoked, said, maker = row
     limits: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(said).items()
     }
-    return Key(number, name, source, json.loads(scopes), created, expires, last_used, revoked, KeyLimits(**limits))
+    known = KeyLimits(**limits)
+    return Key(number, name, source, json.loads(scopes), created, expires, last_used, revoked, known, maker)

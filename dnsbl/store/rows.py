@@ -139,6 +139,7 @@ class Key:
     last_used: int | None
     revoked: int | None
     limits: KeyLimits = KeyLimits()
+    maker: str = "operator"  # the person who made it
 
 
 @dataclass(slots=True, frozen=True)

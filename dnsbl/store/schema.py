@@ -257,6 +257,9 @@ CREATE INDEX delivery_next ON delivery (hook, next) WHERE state = 'waiting';
 CREATE INDEX delivery_by_hook ON delivery (hook, state);
 CREATE INDEX delivery_at ON delivery (at);
 
+-- Who made a key: at the desk it is that person's hand, and no second one.
+ALTER TABLE key ADD COLUMN maker TEXT NOT NULL DEFAULT 'operator';
+
 -- The desk. A feed's switch: NULL is as its file says.
 ALTER TABLE feed ADD COLUMN switched INTEGER;
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN

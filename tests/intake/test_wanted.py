@@ -15,17 +15,17 @@ from dnsbl.store import FeedState
 SECONDS = 30
 
 
-def test_a_note_is_taken_once_however_often_it_was_made(store):
-    assert take_wanted(store) == []
+def test_a_note_is_taken_once_however_often_it_was_made(app):
+    assert take_wanted(app.store) == []
     for name in ("b", "a", "b"):
-        want_pull(store, name)
-    assert take_wanted(store) == ["a", "b"]
-    assert take_wanted(store) == []
+        want_pull(app.store, name)
+    assert take_wanted(app.store) == ["a", "b"]
+    assert take_wanted(app.store) == []
 
 
 async def test_the_schedule_pulls_what_is_wanted_and_is_on():
     puller, wanted = Puller(), ["one", "nobody", "off"]
-    feeds = by_name(feed("one"), feed("off", enabled=False))
+    feeds = by_name(feed("one"), feed("off", enabled=False, why_off="not free"))
     puller.states = {name: FeedState(name, "ok", checked_at=clock.now(), good_at=clock.now()) for name in feeds}
     schedule = Schedule(puller.pull, lambda: puller.states, lambda: wanted)
     schedule.start(feeds)

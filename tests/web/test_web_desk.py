@@ -16,6 +16,7 @@ from test_web_pages import Page
 
 from dnsbl import clock
 from dnsbl.config import FeedDef
+from dnsbl.geo import Networks
 from dnsbl.intake.wanted import take_wanted
 from dnsbl.removal.requests import Asking
 from dnsbl.store import Hold
@@ -162,6 +163,7 @@ async def test_a_long_queue_comes_in_pages(tmp_path, monkeypatch, time):
         numbers = waiting(site, *[f"45.9.{n}.7" for n in range(PAGE + 2)])
         await browser.get("/admin")
         first = Page(browser.text).links
+        site.app.removal_desk.decide(numbers[PAGE - 1], False, "meanwhile", "bob")
         assert sum("/admin/removals/" in link for link in first) == PAGE
         await browser.get(next(link for link in first if "after=" in link))
         links = Page(browser.text).links
@@ -204,6 +206,18 @@ async def test_a_removal_is_on_one_screen_and_a_strangers_words_are_text(tmp_pat
         assert "script" not in Page(browser.text).tags
 
 
+async def test_whose_network_it_is_stands_there_where_it_is_known(tmp_path, monkeypatch, time):
+    async with review(tmp_path, monkeypatch, time) as (site, browser):
+        tables = tmp_path / "geo"
+        tables.mkdir()
+        (tables / "asn-ipv4.csv").write_text("45.9.0.0,45.9.255.255,64500,Example & Sons\n")
+        (tables / "country-ipv4.csv").write_text("45.9.0.0,45.9.255.255,NL\n")
+        site.app.networks = Networks.load(tables)
+        (number,) = waiting(site, HOSTS[0])
+        await browser.get(f"/admin/removals/{number}")
+        assert "45.9.1.0/24 , AS64500 Example & Sons , NL" in text(browser)
+
+
 @pytest.mark.parametrize("number", ["0", "x", "99", "9" * 40, "%C2%B2"])
 async def test_a_removal_that_is_not_there_is_a_page_that_says_so(tmp_path, monkeypatch, time, number):
     async with review(tmp_path, monkeypatch, time) as (_, browser):
@@ -217,6 +231,7 @@ async def test_after_a_decision_the_next_of_the_queue_is_shown(tmp_path, monkeyp
         await browser.get(f"/admin/removals/{second}")
         assert f'rel="prev" data-key="p" href="/admin/removals/{first}"' in browser.text
         woken = site.backend.woken
+        time.now += 100
         await post(browser, "/admin/do/removals/grant", number=second, answer="Well done", firm="1")
         assert (browser.status, browser.to) == (303, f"/admin/removals/{third}?did=removals%2Fgrant&about={second}")
         assert site.backend.woken == woken + 1
@@ -520,6 +535,7 @@ async def test_search_finds_and_offers_what_can_be_done(tmp_path, monkeypatch, t
         ("grant removal 7 of 45.20.0.0/20", "/admin/removals/7"),
         ("allow 10.0.0.0/8 in all zones", "/admin/do/exemptions/add?subject=10.0.0.0%2F8"),
         ("allow co.uk in domain", "/admin/do/exemptions/add?subject=co.uk&zone=domain"),
+        ("take 10.0.0.0/8 off ip", "/admin/do/listings/remove?subject=10.0.0.0%2F8&zone=ip"),
         ("approve hold 3", "/admin/do/holds/approve?number=3"),
         ("purge a from b from ever to now", "/admin/do/sources/purge?name=a+from+b"),
         ("purge x from 2026-01-02T00:00:00Z to now", "/admin/do/sources/purge?name=x&since=2026-01-02T00%3A00%3A00Z"),

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ...desk.base import by_key
 from ...errors import DnsblError, IntakeError, StoreError, SubjectError
 from ...hashing import MAX_QUERY, parse_query
 from ...removal.machine import STATES
@@ -196,7 +197,7 @@ def deed_handler(name: str, deed: Deed) -> Handler:
         wanted = await body(request, deed.model)
         state = request.app[WEB]
         with refusals(409):
-            done = await state.threads.write(carry_out, state.backend.app, deed, wanted, f"key {key.name}")
+            done = await state.threads.write(carry_out, state.backend.app, deed, wanted, by_key(key.maker, key.name))
         state.backend.submitted()
         return json_response(done, 200 if done["done"] else 202)
 

@@ -121,7 +121,13 @@ DEEDS: Mapping[str, Deed] = {
         models.Hold,
         lambda app, wanted, who: app.desk.decide(wanted.number, False, wanted.note, who=who),
     ),
-    "listings/remove": Deed("Take a subject off", REVIEWER, models.Delist, delist),
+    "listings/remove": Deed(
+        "Take a subject off",
+        REVIEWER,
+        models.Delist,
+        delist,
+        lambda app, wanted, who: app.desk.agreed_delisting(wanted.subject, wanted.zone, who),
+    ),
     "listings/report": Deed("Report a subject by hand", REVIEWER, models.ReportByHand, report),
     "exemptions/add": Deed(
         "Exempt a subject",

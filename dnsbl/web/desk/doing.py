@@ -99,7 +99,7 @@ def form_page(
     """A deed's form on a page of its own."""
     made = drawn(name, deed, form, mistakes)
     back = back_of(name, form)
-    return desk_page(request, "admin/deed.html", status, form=made, mistake=mistake, back=back, here=HOME)
+    return desk_page(request, "admin/deed.html", status, form=made, mistake=mistake, back=back, here=page_of(back))
 
 
 async def form_again(
@@ -121,6 +121,7 @@ async def sure_page(
     request: web.Request, name: str, deed: Deed, wanted: BaseModel, form: Mapping[str, str]
 ) -> web.StreamResponse:
     state = request.app[WEB]
+    back = back_of(name, form)
     facts = await state.threads.read(concerned, state.backend.app, name, wanted)
     return desk_page(
         request,
@@ -128,8 +129,8 @@ async def sure_page(
         form=drawn(name, deed, form),
         facts=facts,
         sent={key: value for key, value in form.items() if key != "csrf"},
-        back=back_of(name, form),
-        here=HOME,
+        back=back,
+        here=page_of(back),
     )
 
 
@@ -153,3 +154,8 @@ def back_of(name: str, form: Mapping[str, str]) -> str:
     return LOOKS[name].back.format_map(
         {field: quote(form.get(field, ""), safe="") for field in DEEDS[name].model.model_fields}
     )
+
+
+def page_of(address: str) -> str:
+    """The page of an address, which the desk's navigation marks."""
+    return address.partition("?")[0]

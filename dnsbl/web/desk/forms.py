@@ -105,7 +105,7 @@ def drawn(
         Field(
             each,
             FIELDS[each],
-            shown(each, form, info.get_default()),
+            shown(each, form, "" if info.is_required() else info.get_default()),
             (mistakes or {}).get(each, ""),
             info.is_required(),
             schema[each].get("maxLength"),

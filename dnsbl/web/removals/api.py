@@ -37,6 +37,7 @@ async def post_removal(request: web.Request) -> web.StreamResponse:
     key: Key | None = None
     if secret_of(request) is not None:
         key = await need(request, "report", "read")
+        request.app[WEB].admission.limit(request, "form")  # a key saves the sum, not the limit: each request is kept
     else:
         await request.app[WEB].admission.admit_work(request, wanted.altcha, "removal")
     way, owner = ("partner", key.source) if key else ("api", None)

@@ -15,6 +15,7 @@ from ...hashing import parse_query
 from ...phrases import N_
 from ...removal.requests import Asking, Opened, Removals
 from ...store.contract.removals import Removal
+from ...subjects import listing_key
 from ..clients import Address, client_of
 from ..problems import Problem, busy
 from ..state import WEB
@@ -36,7 +37,8 @@ async def open_request(
     except SubjectError as error:
         raise Problem(400, str(error)) from error
     here = client(request)
-    owned = owner is not None and await state.threads.read(state.backend.app.store.owns, owner, subject)
+    whole = listing_key(subject)  # all that would go: who owns an address does not own its /64
+    owned = owner is not None and await state.threads.read(state.backend.app.store.owns, owner, whole)
     asking = Asking(subject, asked, zones, said, way, here, requester(here), owned)
     try:
         opened = await state.threads.write(state.backend.app.removals.open, asking, clock.now())

@@ -19,6 +19,7 @@ from ... import clock
 from ...errors import StoreError, SubjectError
 from ...hashing import MAX_QUERY
 from ...phrases import N_
+from ...removal.machine import ASKED
 from ...removal.requests import MAX_SAID
 from ...store.contract.removals import Removal
 from ..admission.forms import read_form
@@ -44,6 +45,8 @@ MAILED = N_(
 NOT_SEEN = N_("The record is not there yet. DNS may take some minutes; try again then.")
 NO_MAILBOX = N_("Nobody was found to ask: there is no mailbox that follows from it. Choose another proof.")
 TOO_LATE = N_("The request has moved on meanwhile; this is how it stands now.")
+NOTICES = {"mailed": MAILED, "not-mailed": NOT_MAILED, "not-seen": NOT_SEEN, "too-late": TOO_LATE}  # by `?notice=`
+OF_PROOFS = ("mailed", "not-mailed", "not-seen")  # which mean nothing any more once something is proven
 
 
 async def form_page(request: web.Request) -> web.StreamResponse:
@@ -58,7 +61,7 @@ async def show_form(
     request: web.Request, asked: str, status: int = 200, mistake: str = "", refused: Any = (), text: str = ""
 ) -> web.Response:
     state = request.app[WEB]
-    values: dict[str, Any] = {"asked": asked, "mistake": mistake, "refused": refused, "said": text, "listed": []}
+    values: dict[str, Any] = {"asked": asked, "mistake": mistake, "refused": refused, "said_before": text, "listed": []}
     if asked and not mistake:
         try:
             found = await state.threads.read(state.backend.app.check, asked)
@@ -97,8 +100,10 @@ async def ask(request: web.Request) -> web.StreamResponse:
 
 
 async def private_page(request: web.Request) -> web.StreamResponse:
-    """The state of a request, for whoever has its link."""
-    return await show(request, await flow.found(request))
+    """The state of a request, for whoever has its link. `notice`: what came of the step before."""
+    removal, word = await flow.found(request), request.query.get("notice", "")
+    stale = word in OF_PROOFS and removal.state != ASKED
+    return await show(request, removal, notice="" if stale else NOTICES.get(word, ""))
 
 
 async def show(request: web.Request, removal: Removal, status: int = 200, **more: Any) -> web.Response:
@@ -114,63 +119,69 @@ async def show(request: web.Request, removal: Removal, status: int = 200, **more
     )
 
 
-Step = Callable[[web.Request, Removal, Mapping[str, str]], Awaitable[dict[str, Any]]]
+Step = Callable[[web.Request, Removal, Mapping[str, str]], Awaitable[str]]
 
 
 async def step(request: web.Request) -> web.StreamResponse:
-    """One of the buttons of a private page."""
+    """One of the buttons of a private page. One goes back to that page, whose address stays the one that is kept and
+    can be loaded again; what could not be looked up is said there too."""
     state = request.app[WEB]
     form = await read_form(request)
     state.admission.verify(request, form, STEP)
     removal = await flow.found(request)
-    what = STEPS.get(request.match_info["step"])
-    if what is None:
-        raise Problem(404, flow.NO_SUCH)
-    more = await what(request, removal, form)
-    if more:
-        return await show(request, removal, **more)
-    raise web.HTTPSeeOther(f"/removals/{request.match_info['id']}")
+    try:
+        if request.match_info["step"] == "mailboxes":
+            return await mailboxes(request, removal, form)
+        notice = await STEPS.get(request.match_info["step"], unknown)(request, removal, form)
+    except Problem as problem:
+        if problem.status not in (422, 503):
+            raise
+        return await show(request, removal, problem.status, notice=problem.detail)
+    raise web.HTTPSeeOther(f"/removals/{request.match_info['id']}" + (f"?notice={notice}" if notice else ""))
 
 
-async def mailboxes(request: web.Request, removal: Removal, form: Mapping[str, str]) -> dict[str, Any]:
+async def mailboxes(request: web.Request, removal: Removal, form: Mapping[str, str]) -> web.StreamResponse:
     """Who may be asked. The mail address of a hash is not looked at before it is mailed: every guess looks the same."""
     proof = form.get("proof", "")
     found = await flow.mailboxes(request, removal, proof, "")
-    return {"mailboxes": found, "wanted": proof, "notice": "" if found else NO_MAILBOX}
+    return await show(request, removal, mailboxes=found, wanted=proof, notice="" if found else NO_MAILBOX)
 
 
-async def mail(request: web.Request, removal: Removal, form: Mapping[str, str]) -> dict[str, Any]:
+async def mail(request: web.Request, removal: Removal, form: Mapping[str, str]) -> str:
     mailbox, given = form.get("mailbox", "").strip()[:320], form.get("given", "").strip()[:320]
     tag = language_of(request).tag
     sent = await flow.mail(request, removal, form.get("proof", ""), mailbox or given, given, tag)
-    return {"notice": MAILED if sent or given else NOT_MAILED}
+    return "mailed" if sent or given else "not-mailed"
 
 
-async def look(request: web.Request, removal: Removal, _: Mapping[str, str]) -> dict[str, Any]:
-    return {} if await flow.look(request, removal) else {"notice": NOT_SEEN}
+async def look(request: web.Request, removal: Removal, _: Mapping[str, str]) -> str:
+    return "" if await flow.look(request, removal) else "not-seen"
 
 
-async def name(request: web.Request, removal: Removal, form: Mapping[str, str]) -> dict[str, Any]:
+async def name(request: web.Request, removal: Removal, form: Mapping[str, str]) -> str:
     """The URL that a hash is of: then there is a name for the record."""
     given = form.get("given", "").strip()[:MAX_QUERY]
     removals = request.app[WEB].backend.app.removals
     await request.app[WEB].threads.write(removals.ask_dns, removal, given, clock.now())
-    return {}
+    return ""
 
 
-async def appeal(request: web.Request, removal: Removal, form: Mapping[str, str]) -> dict[str, Any]:
+async def appeal(request: web.Request, removal: Removal, form: Mapping[str, str]) -> str:
     words = form.get("said", "")[:MAX_SAID]
     done = await flow.move(request, lambda removals, found, now: removals.appeal(found, words, now))
-    return {} if done else {"notice": TOO_LATE}
+    return "" if done else "too-late"
 
 
-async def withdraw(request: web.Request, removal: Removal, _: Mapping[str, str]) -> dict[str, Any]:
+async def unknown(_: web.Request, __: Removal, ___: Mapping[str, str]) -> str:
+    raise Problem(404, flow.NO_SUCH)
+
+
+async def withdraw(request: web.Request, removal: Removal, _: Mapping[str, str]) -> str:
     done = await flow.move(request, lambda removals, found, now: removals.withdraw(found, now))
-    return {} if done else {"notice": TOO_LATE}
+    return "" if done else "too-late"
 
 
 STEPS: Mapping[str, Step] = {
-    "mailboxes": mailboxes,
     "mail": mail,
     "look": look,
     "name": name,

@@ -1,0 +1,310 @@
+"""Every page, with something on it, as people meet it: on a phone and on a desk, by day and by night, by keyboard alone;
+and a passkey of the browser's own.
+
+What is looked for: anything that axe-core finds (all its rules, those of WCAG 2.2 AA with them), a page wider than its
+window, a complaint in the console, a request to anybody else. With DNSBL_SHOTS=DIRECTORY each is kept as a picture.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import connect
+from typing import Any
+
+import pytest
+import walk_data as data
+from walk_desk import PASSWORD, Person
+from walking import AXE, CHROMIUM, DESK, PHONE, World, world_in
+
+pytestmark = [pytest.mark.peer, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
+
+SHOTS = os.environ.get("DNSBL_SHOTS")
+# Rules that look at colours are run for each scheme, all others once for each width: schemes differ in colours alone.
+COLOURS = ["color-contrast", "link-in-text-block"]
+MUCH = {"runOnly": {"type": "rule", "values": COLOURS}}
+ALL: dict[str, Any] = {"rules": {"color-contrast-enhanced": {"enabled": False}, "target-size": {"enabled": True}}}
+# Best practices of axe's own that the pages go against knowingly, each with why.
+EXCEPT: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("pages"), data.lay_down) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def alice(world: World) -> Person:
+    return Person(world, "alice", "admin")
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_complain_about(world: World) -> Iterator[None]:
+    yield
+    complaints, world.complaints = world.complaints, []
+    assert complaints == []
+
+
+def seen(page: Any, name: str) -> None:
+    """The page that is open, at both widths and in both schemes."""
+    found = []
+    for width, size in (("phone", PHONE), ("desk", DESK)):
+        page.set_viewport_size(size)
+        for scheme, options in (("light", ALL), ("dark", MUCH)):
+            page.emulate_media(color_scheme=scheme)
+            keep(page, f"{name}-{width}-{scheme}")
+            found += [f"{width} {scheme}: {each}" for each in violations(page, options)]
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found += [f"{width}: {wide} px wider than its window"] if wide > 0 else []
+    assert found == [], f"{name}: {page.url}"
+
+
+def violations(page: Any, options: dict[str, Any]) -> list[str]:
+    page.evaluate(AXE)
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [
+        f"{rule['id']} ({rule['help']}): {node['html'][:200]} {node['failureSummary'][:300]}"
+        for rule in found
+        for node in rule["nodes"]
+        if rule["id"] not in EXCEPT
+    ]
+
+
+def keep(page: Any, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+
+# pages for everybody
+
+
+PUBLIC = {
+    "index": "/",
+    "lookup": "/lookup",
+    "lookup-listed": f"/lookup?q={data.SHOWN}",
+    "lookup-history": f"/lookup?q={data.COOLING}",
+    "lookup-free": f"/lookup?q={data.FREE}",
+    "lookup-exempt": "/lookup?q=45.50.0.9",
+    "lookup-domain": f"/lookup?q={data.DOMAINS[0]}",
+    "lookup-hash": f"/lookup?q={data.MAILS[0]}",
+    "lookup-mistake": "/lookup?q=not%20a%20name",
+    "delist": "/delist",
+    "delist-listed": f"/delist?q={data.SHOWN}",
+    "delist-free": f"/delist?q={data.FREE}",
+    "delist-mistake": "/delist?q=%3Cb%3E",
+    "criteria": "/criteria",
+    "stats": "/stats",
+    "status": "/status",
+    "confirm": "/confirm/some-token",
+    "problem-404": "/nowhere",
+    "problem-404-removal": "/removals/some-link",
+    "signin": "/admin/signin",
+    "signin-again": "/admin/signin?again",
+    "setup": "/admin/setup",
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_page_for_everybody(world: World, name: str) -> None:
+    page = world.visitor()
+    page.goto(PUBLIC[name])
+    seen(page, name)
+    page.context.close()
+
+
+def private(world: World, subject: str, address: str = "", script: bool = True) -> Any:
+    """The private page of a new request."""
+    page = world.visitor(address, script)
+    page.goto(f"/delist?q={subject}")
+    page.get_by_label("What was wrong").fill(data.MARKUP)
+    page.get_by_role("button", name="Ask for removal").click()
+    page.wait_for_url("**/removals/*" if script else "**/delist")
+    return page
+
+
+def test_the_pages_of_a_request_that_waits_for_proof(world: World) -> None:
+    address, host = data.BY_MAIL[0], "mail0.sender-example.com"
+    world.names.host(address, host)
+    page = private(world, address)
+    seen(page, "removal-asked")
+    page.get_by_role("button", name="Find out who that is").click()
+    seen(page, "removal-mailboxes")
+    page.get_by_role("button", name="Mail a link to").first.click()
+    page.wait_for_url("**notice=mailed")
+    seen(page, "removal-mailed")
+    mail = world.postbox.wait(f"postmaster@{host}")
+    link = re.search(r"http://\S+/confirm/\S+", mail.get_content())
+    assert link is not None
+    page.goto(link[0])
+    page.get_by_role("button", name="I agree").click()
+    seen(page, "confirm-done")
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "itself"),
+    [
+        ("granted", data.OWN[0], True),
+        ("refused", data.REPORTED, True),
+        ("refused-cooling", data.COOLING, True),
+        ("asked-mail-hash", data.MAILS[0], False),
+        ("asked-url-hash", data.URLS[0], False),
+        ("asked-domain", data.DOMAINS[0], False),
+        ("to-person", data.WIDE, False),
+    ],
+)
+def test_the_page_of_a_request(world: World, name: str, subject: str, itself: bool) -> None:
+    page = private(world, subject, subject if itself else "")
+    if name == "to-person":
+        page.get_by_label("If none of this fits").fill("It is ours.")
+        page.get_by_role("button", name="Give it to a person").click()
+    seen(page, f"removal-{name}")
+    page.context.close()
+
+
+def test_pages_of_those_who_wait_or_are_told_no(world: World) -> None:
+    page = private(world, data.FREE, script=False)
+    seen(page, "wait")
+    page.get_by_role("button", name="Go on").click()
+    seen(page, "wait-early")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Go on").click()
+    seen(page, "problem-403")
+    page.goto("/confirm/wrong")
+    while "Thank you" in page.locator("main").inner_text() or page.get_by_role("button").count():
+        page.goto("/confirm/wrong")
+        page.get_by_role("button", name="I agree").click()
+    seen(page, "problem-429")
+    page.context.close()
+
+
+def test_the_page_when_nothing_can_be_written(world: World) -> None:
+    page = private(world, data.OWN[1])
+    with closing(connect(world.server.data / "dnsbl.sqlite3")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        page.get_by_role("button", name="Withdraw the request").click()
+        page.wait_for_load_state()
+        seen(page, "problem-503")
+    page.context.close()
+
+
+# the desk
+
+
+DESKS = {
+    "queue": "/admin",
+    "removal": "/admin/removals/{removal}",
+    "holds": "/admin/holds",
+    "search": "/admin/search",
+    "search-found": f"/admin/search?q={data.SHOWN}",
+    "feeds": "/admin/feeds",
+    "feed": "/admin/feeds/mine",
+    "feed-diff": "/admin/feeds/mine?diff",
+    "exemptions": "/admin/exemptions",
+    "exemptions-all": "/admin/exemptions?all=1",
+    "sources": "/admin/sources",
+    "source": "/admin/sources/show?name=a-list",
+    "keys": "/admin/keys",
+    "audit": "/admin/audit",
+    "people": "/admin/people",
+    "account": "/admin/account",
+    "account-app": "/admin/account?app",
+    "deed": "/admin/do/exemptions/add?subject=45.9.9.9",
+    "problem-404": "/admin/removals/999999",
+}
+
+
+@pytest.mark.parametrize("name", DESKS)
+def test_a_page_of_the_desk(alice: Person, name: str) -> None:
+    page = alice.page
+    page.goto("/admin")
+    removal = page.locator('a[href^="/admin/removals/"]').first.get_attribute("href").rpartition("/")[2]
+    page.goto(DESKS[name].format(removal=removal))
+    assert page.get_by_role("heading", level=1).inner_text() not in ("Sign in", "Second factor")
+    seen(page, f"desk-{name}")
+
+
+def test_what_the_desk_asks_and_says(world: World, alice: Person) -> None:
+    page = alice.page
+    page.goto("/admin/sources/show?name=witness")
+    page.get_by_label("Why").fill("a test")
+    page.get_by_role("button", name="Purge the source").click()
+    seen(page, "desk-sure")
+    page.goto("/admin/do/exemptions/add")
+    page.get_by_label("Address, network").fill("<b>")
+    page.get_by_label("Why").fill("a test")
+    page.get_by_role("button", name="Exempt").click()
+    seen(page, "desk-deed-mistake")
+    page.goto("/admin/keys")
+    page.get_by_label("Name").fill("new-partner")
+    page.get_by_label("send reports").check()
+    page.get_by_role("button", name="Make a key").click()
+    assert "has a key" in page.get_by_role("status").inner_text()
+    seen(page, "desk-key-made")
+    page.goto("/admin/people")
+    page.get_by_label("Name: lower-case").fill("carol")
+    page.get_by_role("button", name="Make the person").click()
+    seen(page, "desk-person-made")
+    alice.sign_out()
+    alice.password()
+    seen(page, "desk-second")
+    alice.page.get_by_label("Code of the app").fill(alice.code())
+    alice.page.get_by_role("button", name="Sign in").click()
+    alice.page.wait_for_url("**/admin")
+
+
+def test_a_first_sign_in_and_the_page_that_sets_up_a_factor(world: World) -> None:
+    seen_on_the_way: list[str] = []
+
+    class Watched(Person):
+        def code(self) -> str:
+            if not seen_on_the_way:
+                seen(self.page, "desk-enrol")
+                seen_on_the_way.append("enrol")
+            return super().code()
+
+    Watched(world, "dora", "reviewer").page.context.close()
+    assert seen_on_the_way
+
+
+# by keyboard
+
+
+def tabs(page: Any) -> list[str]:
+    """What has the focus, from the top of the page to its end, by Tab; each seen to have it."""
+    found: list[str] = []
+    page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        at = page.evaluate(FOCUS)
+        if at is None or (found and at["which"] == found[0]):
+            return found
+        assert at["seen"], f"{at['which']} shows no focus, or is out of sight"
+        found.append(at["which"])
+    raise AssertionError(f"no end of Tab: {found[-5:]}")
+
+
+FOCUS = """() => {
+  const at = document.activeElement;
+  if (!at || at === document.body) return null;
+  const box = at.getBoundingClientRect(), style = getComputedStyle(at);
+  const seen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth
+    && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  const order = [...document.querySelectorAll("*")].indexOf(at);
+  return { seen, which: `${order} ${at.tagName} ${(at.getAttribute("aria-label") || at.textContent || at.name).trim().slice(0, 40)}` };
+}"""
+
+
+@pytest.mark.parametrize("path", ["/", f"/lookup?q={data.SHOWN}", f"/delist?q={data.SHOWN}", "/criteria", "/stats"])
+def test_tab_goes_through_a_page_in_its_order_and_out_again(world: World, path: str) -> None:
+    page = world.visitor()
+    page.goto(path)
+    found = tabs(page)
+    orders = [int(each.split()[0]) for each in found]
+    assert orders == sorted(orders)
+    assert "Skip to content" in found[0]
+    page.context.close()
