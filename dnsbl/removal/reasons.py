@@ -20,8 +20,8 @@ REASONS: dict[str, str] = {
         "%(quiet)s, a removal is possible: from %(until)s on."
     ),
     "cool-down": N_(
-        "It was removed %(times)s times lately and listed again. The pause after a removal doubles each time; the next "
-        "one by this form is possible from %(until)s on."
+        "It is listed again after a removal (removals lately: %(times)s). The pause after a removal doubles each time; "
+        "the next one by this form is possible from %(until)s on."
     ),
     "requester-limit": N_(
         "So many removals were granted to requests from your network within a day that the next is possible at "

@@ -5,8 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 from html.parser import HTMLParser
 
+from removal_site import step
 from website import Site
 
+from dnsbl import clock
+
+MAILBOX = "abuse@mail.listed-example.com"
 EVIL = "https://evil.example"
 PRODUCT = "1787569"  # what a template would make of 1337*1337
 HOSTILE = (  # one text each: markup, what templates and catalogues fill in, and ends of header lines
@@ -75,3 +79,21 @@ def rules_over(site: Site, *own: str, names: tuple[str, ...] = ()) -> None:
     """Whoever asks has these names; and there is a relay, so that mail is offered."""
     site.app.removals.mail = True
     site.app.proving.resolving = Zone(*own, names=names)  # type: ignore[assignment]
+
+
+async def confirm(site: Site, token: str) -> tuple[int, dict[str, str], bytes]:
+    """Send a mailed token, from somewhere; all that one is told."""
+    headers = {"X-Forwarded-For": "198.41.0.9"}
+    async with site.client.post("/v1/confirmations", json={"token": token}, headers=headers) as response:
+        headers = {name: value for name, value in response.headers.items() if name != "Date"}
+        return response.status, headers, await response.read()
+
+
+async def mailed_token(site: Site, found: dict, mailbox: str = MAILBOX) -> str:
+    """Have a link mailed; the token in it."""
+    assert (await step(site, found, "mail", proof="mailbox", mailbox=mailbox))["status"] == 202
+    mail = site.app.store.mail_due(clock.now(), 100)[-1]
+    assert mail.recipient == mailbox
+    challenge = site.app.store.challenge(mail.challenge)
+    assert challenge is not None
+    return site.app.removals.token_of(challenge)

@@ -4,7 +4,7 @@ Elsewhere: one token used twice, by many at once, after a day or for another req
 and tickets used again, forms of other sites (test_web_admission.py); sessions planted, stolen or kept after a change of
 role (test_web_signing.py); names and mailboxes of hostile DNS and registries (removal/test_resolving.py, test_rdap.py);
 what many may not have in a day (removal/test_rules.py). Forms and markup are in test_removal_forms.py, floods and
-faults in test_removal_troubles.py.
+races in test_removal_floods.py, faults in test_removal_troubles.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from multidict import CIMultiDict
-from removal_attacks import rules_over
+from removal_attacks import confirm, mailed_token, rules_over
 from removal_site import (
     HOST,
     NAME,
@@ -38,25 +38,7 @@ from dnsbl.subjects import parse
 from dnsbl.web.admission.rates import LIMITS, Limit, Rates
 
 ELSEWHERE = "198.41.0.9"
-MAILBOX = "abuse@mail.listed-example.com"
 LISTED = ["127.0.0.2"]
-
-
-async def mailed_token(site: Site, found: dict, mailbox: str = MAILBOX) -> str:
-    """Have a link mailed; what it would say."""
-    assert (await step(site, found, "mail", proof="mailbox", mailbox=mailbox))["status"] == 202
-    mail = site.app.store.mail_due(clock.now(), 100)[-1]
-    assert mail.recipient == mailbox
-    challenge = site.app.store.challenge(mail.challenge)
-    assert challenge is not None
-    return site.app.removals.token_of(challenge)
-
-
-async def confirm(site: Site, token: str) -> tuple[int, dict[str, str], bytes]:
-    """All that somebody who sends a token is told."""
-    async with site.client.post("/v1/confirmations", json={"token": token}) as response:
-        headers = {name: value for name, value in response.headers.items() if name != "Date"}
-        return response.status, headers, await response.read()
 
 
 def often(site: Site) -> None:

@@ -134,7 +134,7 @@ async def test_no_address_leads_to_another_site(tmp_path: Path, time: Any, monke
         for path in ["/%5Cevil.example", "/%2F/evil.example", *paths]:
             for visitor in (browser, stranger):
                 for value in (away, "https:%2F%2Fevil.example", "%2F%5Cevil.example", "%0d%0aSet-Cookie:+planted=1"):
-                    query = f"?next={value}&back={value}&url={value}&q={value}"
+                    query = f"?next={value}&back={value}&url={value}&q={value}&before=%C2%B2&limit=-1&since=%FF&name="
                     await visitor.get(path + query)
                     assert visitor.status != 500
                     assert visitor.to == "" or (visitor.to[0] == "/" and visitor.to[1:2] not in ("/", "\\")), path

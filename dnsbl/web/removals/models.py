@@ -98,6 +98,7 @@ class Removal(Out):
     state: State
     reasons: list[Said]
     not_before: Time | None = Field(description="From when on asking again makes sense")
+    may_ask_again: bool
     asked_at: Time
     changed_at: Time
     expires: Time | None = Field(description="Until when a proof is awaited")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import clock
-from ...removal.machine import ASKED, PERSON, REFUSED
+from ...removal.machine import ASKED, DONE, PERSON, REFUSED
 from ...removal.reasons import from_json
 from ...removal.requests import Removals
 from ...store.contract.removals import Removal
@@ -27,6 +27,7 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
         "state": removal.state,
         "reasons": said(removal.why, language),
         "not_before": clock.rfc3339(not_before(removal)),
+        "may_ask_again": removal.state in (REFUSED, DONE) and (not_before(removal) or now) <= now,
         "asked_at": clock.rfc3339(removal.at),
         "changed_at": clock.rfc3339(removal.changed),
         "expires": clock.rfc3339(removal.expires if asked else None),

@@ -107,8 +107,9 @@ async def test_a_flood_with_a_dead_resolver_ends_in_bounded_memory() -> None:
         held = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         await judge.close()
-    assert judge.overflow == 5000 - authenticator.MAX_WAITING - authenticator.THREADS
-    assert judge.evaluated + judge.timeouts == authenticator.MAX_WAITING + authenticator.THREADS
+    # Fewer where so much time goes by meanwhile that some are given up and make room.
+    assert 2500 < judge.overflow <= 5000 - authenticator.MAX_WAITING - authenticator.THREADS
+    assert judge.evaluated + judge.timeouts + judge.overflow == 5000
     assert judge.evaluated > 0 < judge.timeouts
     assert sum(verdict == UNKNOWN for verdict in found) == judge.timeouts + judge.overflow
     assert (judge.waiting, judge.held) == (0, 0)
