@@ -166,7 +166,8 @@ def least(case: Case, limit: Callable[[Removal], int]) -> int:
 
 
 def too_many_open(case: Case) -> Iterator[Reason]:
-    if case.open >= MAX_OPEN:
+    """Of those that would stay open only: neighbours in a /24 must not keep somebody on who has shown all it takes."""
+    if case.open >= MAX_OPEN and (not enough(case) or any(reason for rule in PERSONAL for reason in rule(case))):
         yield Reason("open-limit", {"open": case.open})
 
 

@@ -28,11 +28,16 @@ FOR_PROGRAMS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count by route, not by path: no stranger can make the table grow."""
     response = await handler(request)
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else "none"
-    method = request.method if request.method in METHODS else "other"
+    method, _, route = route_of(request).partition(" ")
     request.app[WEB].metrics.requests.labels(route, method, str(response.status)).inc()
     return response
+
+
+def route_of(request: web.Request) -> str:
+    """The method and route, of closed sets."""
+    resource = request.match_info.route.resource
+    method = request.method if request.method in METHODS else "other"
+    return f"{method} {resource.canonical if resource is not None else 'none'}"
 
 
 @web.middleware
@@ -69,7 +74,7 @@ async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.error("%s", error)
         problem = busy(N_("the store cannot answer now; try again later"))
     except Exception:
-        log.exception("%s %s failed", request.method, request.rel_url.raw_path[:200])
+        log.exception("%s failed", route_of(request))  # not the path: private links and tokens stand in it
         problem = Problem(500, N_("a mistake of ours, and logged; if it stays, tell the operator what you asked"))
     if request.path.startswith(FOR_PROGRAMS):
         response = problems.response(problem)

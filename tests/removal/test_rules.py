@@ -318,7 +318,13 @@ def test_a_wider_listing_lets_single_addresses_out_only_where_it_is_declared() -
 
 
 def test_too_many_open_requests_of_one_network_are_refused() -> None:
-    assert words(case("5.5.5.5", stand("spam"), open=MAX_OPEN)) == ["open-limit"]
+    assert words(case("5.5.5.5", stand("spam"), proof="", open=MAX_OPEN)) == ["open-limit"]
+    assert words(case("5.5.5.5", stand("hijacked"), proof="range", open=MAX_OPEN)) == ["open-limit"]
+
+
+def test_but_not_what_is_granted_at_once() -> None:
+    """Neighbours can open requests; they cannot keep others from getting off."""
+    assert decide(case("5.5.5.5", stand("spam"), open=MAX_OPEN)).state == GRANTED
 
 
 @pytest.mark.parametrize("subject", ["5.5.4.0/23", "0.0.0.0/0", "2a00::/47"])

@@ -29,7 +29,7 @@ from removal_site import (
     step,
     visitor,
     work,
-)  # fmt: skip
+)
 from website import Site, serving
 
 from dnsbl import clock

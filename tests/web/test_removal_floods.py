@@ -16,46 +16,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-from desk_site import quick  # noqa: F401  (a fixture)
 from removal_attacks import confirm, kept, mailed_token, rules_over
-from removal_site import (
-    HOST,
-    NEIGHBOUR,
-    answers,
-    ask,
-    listed_site,
-    report_now,
-    step,
-    visitor,
-    work,
-)  # fmt: skip
+from removal_site import HOST, NEIGHBOUR, answers, ask, listed_site, report_now, step, visitor, work
 from website import Site
 
 from dnsbl import clock
 from dnsbl.errors import IntakeError
 from dnsbl.subjects import parse
+from dnsbl.web.admission.rates import LIMITS, Limit
 
 ELSEWHERE = "198.41.0.9"
 LISTED = ["127.0.0.2"]
-HOUR = 3600
 ROOT = Path(__file__).parent.parent.parent
 SECONDS = 60  # a child that takes longer is at fault
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = clock.now()
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    made = Time()
-    monkeypatch.setattr(clock, "now", made)
-    return made
 
 
 # floods
@@ -140,6 +113,17 @@ async def test_appeals_of_many_networks_about_one_subject_do_not_fill_the_desk(t
         assert (await ask(site, HOST, HOST))["state"] == "granted", "who can show that it is theirs is not kept out"
 
 
+async def test_open_requests_of_a_neighbour_keep_nobody_on(tmp_path: Path) -> None:
+    """They share a /24, and what it may have open. Who shows that it is theirs leaves nothing open."""
+    others = [f"46.{n}.1.1" for n in range(20)]
+    async with listed_site(tmp_path, HOST, *others) as site:
+        site.state.admission.rates.limits = {**LIMITS, "removal": Limit(100, 60)}
+        for other in others:
+            assert (await ask(site, other, "45.9.1.66"))["state"] == "proof-asked"
+        assert (await ask(site, others[0], "45.9.1.66"))["state"] == "refused"
+        assert (await ask(site, HOST, HOST))["state"] == "granted"
+
+
 # races
 
 
@@ -154,7 +138,7 @@ async def test_asked_many_times_at_once_it_is_granted_once(tmp_path: Path) -> No
 async def test_two_who_want_the_last_of_a_day(tmp_path: Path) -> None:
     hosts = [f"45.9.1.{n}" for n in range(1, 23)]
     async with listed_site(tmp_path, *hosts) as site:
-        site.state.admission.rates.limits = {**site.state.admission.rates.limits, "removal": (100, 60)}  # type: ignore
+        site.state.admission.rates.limits = {**LIMITS, "removal": Limit(100, 60)}
         zones = {
             name: zone.model_copy(update={"removal": zone.removal.model_copy(update={"per_requester": 100})})
             for name, zone in site.app.zones.items()

@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP
-from desk_site import quick  # noqa: F401  (a fixture)
 from removal_attacks import confirm, kept, mailed_token, rules_over
 from removal_site import (
     HOST,
@@ -34,7 +33,7 @@ from removal_site import (
     step,
     visitor,
     work,
-)  # fmt: skip
+)
 from website import Site, settings_in
 
 from dnsbl import clock
@@ -48,8 +47,6 @@ from dnsbl.web.removals.letters import letter_writer
 ELSEWHERE = "198.41.0.9"
 LISTED = ["127.0.0.2"]
 HOUR = 3600
-ROOT = Path(__file__).parent.parent.parent
-SECONDS = 60  # a child that takes longer is at fault
 
 
 class Time:

@@ -58,6 +58,15 @@ async def test_a_mistake_of_ours_is_logged_once_and_not_shown(tmp_path, monkeypa
             assert response.status == 200
 
 
+async def test_a_mistake_of_ours_leaves_no_private_link_in_the_log(tmp_path, monkeypatch, caplog):
+    async with serving(tmp_path) as site:
+        monkeypatch.setattr(site.app.removals, "find", lambda _: 1 / 0)
+        async with site.client.get("/removals/a-secret-link") as response:
+            assert response.status == 500
+    assert "GET /removals/{id} failed" in caplog.text
+    assert "a-secret-link" not in caplog.text
+
+
 async def test_nothing_is_logged_of_requests_that_went_well(tmp_path, caplog):
     caplog.set_level("INFO")
     async with serving(tmp_path) as site:

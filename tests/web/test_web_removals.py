@@ -330,3 +330,15 @@ async def test_what_waits_is_in_the_metrics(tmp_path: Path) -> None:
         assert 'dnsbl_removals{state="to-person"} 1.0' in lines
         assert "dnsbl_mail_waiting 1.0" in lines
         assert any(line.startswith("dnsbl_removal_wait_seconds ") for line in lines)
+
+
+async def test_a_mistake_in_the_form_keeps_what_was_written(tmp_path: Path) -> None:
+    async with serving(tmp_path) as site, browser(site, HOST) as client:
+        async with client.get("/delist") as response:
+            form = {"csrf": hidden(await response.text(), "csrf"), "altcha": work(site)}
+        form |= {"q": "not..a..name", "said": "We closed <the> relay."}
+        async with client.post("/delist", data=form) as response:
+            page = await response.text()
+        assert response.status == 400
+        assert "We closed &lt;the&gt; relay." in page
+        assert 'aria-invalid="true"' in page

@@ -61,7 +61,7 @@ async def show_form(
     request: web.Request, asked: str, status: int = 200, mistake: str = "", refused: Any = (), text: str = ""
 ) -> web.Response:
     state = request.app[WEB]
-    values: dict[str, Any] = {"asked": asked, "mistake": mistake, "refused": refused, "said_before": text, "listed": []}
+    values: dict[str, Any] = {"asked": asked, "mistake": mistake, "refused": refused, "said": text, "listed": []}
     if asked and not mistake:
         try:
             found = await state.threads.read(state.backend.app.check, asked)
