@@ -7,11 +7,12 @@ How a report becomes an answer, one arrow a package:
     reputation  folds evidence into a score, decides what each zone lists, since and until when, and what is held
     zones       compiles a zone's listings into a snapshot: one file, checked, read, swapped
     dns         answers from snapshots, and from nothing else
-    web         takes partners' reports and complaints, and questions, over HTTP
+    web         takes partners' reports and complaints, questions, and requests to be taken off, over HTTP
 
-`app` joins the parts, `desk` is what people decide about sources, `cli` is the verbs; `front` and `back` are the two
+`removal` is the way off (proofs, rules, decisions, mail), `desk` what people decide and `people` who they are, `hooks`
+tells partners. `app` joins the parts, `cli` is the verbs; `front` and `back` are the two
 processes of a server. On the ground floor: `errors`, `clock`, `subjects`, `model`, `config`, `special`, `hashing`,
-`protected`, `geo`, `files`, `keyed`, `sdnotify`, `native`. Imports go that way and never back;
+`protected`, `phrases`, `geo`, `files`, `keyed`, `sdnotify`, `native`. Imports go that way and never back;
 tests/test_imports.py holds the line.
 """
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from .errors import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
@@ -29,7 +31,13 @@ TIMES = {
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    class Plain(Table):
+        """What people and strangers wrote is no order to the terminal, and no row of its own."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+    made = Plain(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         side: Literal["left", "right"] = "right" if column in right else "left"
         made.add_column(column, justify=side, overflow="fold", no_wrap=column in TIMES)

@@ -35,15 +35,18 @@ MASS = 100_000  # claims of one source: such a purge frees what a large feed lis
 
 
 class SecondingPart(PurgingPart, WaitingPart):
-    def agreed_exemption(self, subject: str, zone: str, who: str) -> bool:
+    def agreed_exemption(self, subject: str, zone: str, who: str, lifetime: int | None = None) -> bool:
         """Raises SubjectError."""
         key = parse_query(subject)
-        return not is_wide(key) or self.agreed(f"allow {text(key)} in {zone or 'all zones'}", who)
+        return not is_wide(key) or self.agreed(
+            f"allow {text(key)} in {zone or 'all zones'}{lasting(lifetime)}", who
+        )
 
-    def agreed_decision(self, number: int, approve: bool, who: str) -> bool:
+    def agreed_decision(self, number: int, approve: bool, who: str, lifetime: int | None = None) -> bool:
         """To reject lists nothing, and one person is enough. Raises IntakeError."""
         hold = self.hold(number)
-        return not approve or not hold_is_wide(hold, self.guard) or self.agreed(f"approve hold {number}", who)
+        wide = approve and hold_is_wide(hold, self.guard)
+        return not wide or self.agreed(f"approve hold {number}{lasting(lifetime)}", who)
 
     def agreed_purge(self, name: str, since: int | None, until: int | None, who: str) -> bool:
         """Counts what the source claims at all: of a time it is less. Raises IntakeError."""
@@ -82,6 +85,11 @@ class SecondingPart(PurgingPart, WaitingPart):
             {"deed": row.deed, "who": row.who, "at": clock.rfc3339(row.at), "until": clock.rfc3339(row.at + WITHIN)}
             for row in self.store.asked(clock.now() - WITHIN)
         ]
+
+
+def lasting(lifetime: int | None) -> str:
+    """For an hour is not the same as for ever."""
+    return f" for {lifetime} s" if lifetime is not None else ""
 
 
 def is_wide(subject: bytes) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 from collections.abc import Callable
 
+from .. import clock
 from ..store.contract.removals import Removal
 from ..subjects import is_ip, kind, network
 from . import proofs
@@ -38,7 +39,7 @@ class Proving:
             host = ipaddress.ip_address(removal.host) if removal.host else network_of(removal.subject).network_address
             names = await self.resolving.reverse_names(host)
         else:
-            names = proofs.mail_names(removal.subject, given.strip())
+            names = await asyncio.to_thread(self.removals.mail_names, removal, given.strip(), clock.now())
         return [each for each in map(mailbox, proofs.mailboxes(names)) if each]
 
     async def ask(

@@ -14,7 +14,7 @@ from ..clock import DAY
 from ..config import PROOFS, ZoneDef
 from ..errors import IntakeError
 from ..store.contract.removals import Challenge, Removal
-from ..subjects import listing_key
+from ..subjects import domain_key, kind, listing_key
 from . import proofs
 from .deciding import APPEAL_DAYS, PROOF_DAYS, RULES, Deciding
 from .machine import ASKED, DONE, GRANTED, PERSON, PROVEN, REFUSED, REQUESTED
@@ -132,6 +132,15 @@ class Removals(Deciding):
             if each.proof == "dns" and each.used is None
         ]
 
+    def mail_names(self, removal: Removal, given: str, now: int) -> list[str]:
+        """Whose mailboxes may be asked about a name or hash. Names that are not listed themselves, below one that is,
+        anybody can make up without end: the registered name is asked instead of them."""
+        names = proofs.mail_names(removal.subject, given)
+        if kind(removal.subject) != "domain":
+            return names
+        listed = {row.subject for view in self.explain(removal.subject, now) for row in view.listings}
+        return [name for name in names if name == names[-1] or domain_key(name) in listed]
+
     def mail_challenge(self, removal: Removal, proof: str, mailbox: str, language: str, now: int) -> bool:
         """Ask a mailbox. The caller has made sure that it follows from the subject. False: none is sent any more."""
         with self.store.transaction():
@@ -188,10 +197,17 @@ class Removals(Deciding):
         """Ask for a person: once, where a request was refused or its proof cannot be given."""
         with self.store.transaction():
             removal = self.again(removal)  # it may have been given to a person, and refused, since it was read
-            if removal.appealed or removal.state not in (ASKED, REFUSED) or not self.may_wait(removal):
+            if not self.may_appeal(removal):
                 return False
             changes = {"said": f"{removal.said}\n\n{cut(said)}".strip(), "appealed": True, "expires": None}
             return self.move(removal, PERSON, REQUESTER, [Reason("appeal")], now, **changes)
+
+    def may_appeal(self, removal: Removal) -> bool:
+        """Whether it can be given to a person now."""
+        return not removal.appealed and removal.state in (ASKED, REFUSED) and self.may_wait(removal)
+
+    def may_withdraw(self, removal: Removal) -> bool:
+        return removal.state in (ASKED, PERSON)
 
     def may_wait(self, removal: Removal) -> bool:
         """Whether one more may wait for a person: what waits is bounded by who asks, and by what it is about."""
@@ -201,7 +217,7 @@ class Removals(Deciding):
         return bool(removal.proof) or count((PERSON,), subject=removal.subject) < MAX_WAITING
 
     def withdraw(self, removal: Removal, now: int) -> bool:
-        if removal.state not in (ASKED, PERSON):
+        if not self.may_withdraw(removal):
             return False
         changes = {"expires": now + APPEAL_DAYS * DAY, "appealed": True}
         return self.move(removal, REFUSED, REQUESTER, [Reason("withdrawn")], now, **changes)

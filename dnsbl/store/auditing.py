@@ -64,8 +64,8 @@ class AuditingPart(Base):
         ]
 
     def audit_trail(self, since: int | None = None) -> Iterator[list[Deed]]:
-        last = self.rows("SELECT id FROM audit WHERE at < ? ORDER BY id DESC LIMIT 1", since or 0)
-        number = last[0][0] if last and since else 0
+        last = self.rows("SELECT id FROM audit WHERE at < ? ORDER BY id DESC LIMIT 1", since) if since else ()
+        number = last[0][0] if last else 0
         while rows := self.rows(f"SELECT {FIELDS} FROM audit WHERE id > ? ORDER BY id LIMIT ?", number, CHUNK):
             yield [deed_of(row) for row in rows]
             number = rows[-1][0]

@@ -73,14 +73,13 @@ class FindingPart(Base):
 
     def audit_starting(self, text: str, limit: int) -> list[dict[str, Any]]:
         rows = self.rows(
-            f"SELECT {FIELDS} FROM (SELECT * FROM audit WHERE subject >= ? AND subject < ? ORDER BY subject LIMIT ?) "
-            f"UNION SELECT {FIELDS} FROM (SELECT * FROM audit WHERE who = ? ORDER BY id DESC LIMIT ?) "
-            "ORDER BY id DESC LIMIT ?",
+            f"SELECT {FIELDS} FROM ("
+            "SELECT * FROM (SELECT * FROM audit WHERE subject = ?1 ORDER BY id DESC LIMIT ?3) UNION "
+            "SELECT * FROM (SELECT * FROM audit WHERE who = ?1 ORDER BY id DESC LIMIT ?3) UNION "
+            "SELECT * FROM (SELECT * FROM audit WHERE subject > ?1 AND subject < ?2 ORDER BY subject LIMIT ?3)"
+            ") ORDER BY subject != ?1 AND who != ?1, id DESC LIMIT ?3",
             text,
             text + LAST,
-            limit,
-            text,
-            limit,
             limit,
         )
         return [deed_of(row)._asdict() for row in rows]

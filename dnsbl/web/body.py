@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,8 @@ __all__ = ["Gunzip", "Lines", "Uploads", "chunks", "document"]
 READ_SECONDS = 30.0  # the next bytes of a body come within
 MIN_RATE = 1024  # bytes a second on average, once READ_SECONDS were spent waiting: against one byte at a time
 MAX_UPLOADS = 512  # bodies being read or waiting for their commit
+MAX_STRANGERS = 256  # bodies being read of all who have shown no key, apart from MAX_UPLOADS
+MAX_EACH = 16  # of them from one /24 or /64
 MAX_HELD = 256 * 2**20  # bytes of bodies in memory, together
 STEP = 64 * 1024  # bytes unpacked or handed on at once; others have their turn after each
 MAX_RATIO = 200  # unpacked to packed; reports pack 5 to 40 times
@@ -37,6 +40,7 @@ class Uploads:
     def __init__(self) -> None:
         self.active = 0
         self.held = 0
+        self.strangers: Counter[bytes] = Counter()  # bodies being read, by network
         self.turns = asyncio.Lock()
 
     async def turn(self) -> None:
@@ -55,6 +59,20 @@ class Uploads:
             yield
         finally:
             self.active -= 1
+
+    @contextmanager
+    def of_stranger(self, network: bytes) -> Iterator[None]:
+        """Room for one more body of whoever has shown no key: none of it is taken from those who have, and no network
+        has all of it. Raises Problem 503."""
+        if self.strangers[network] >= MAX_EACH or self.strangers.total() >= MAX_STRANGERS:
+            raise busy("too many uploads at once; try again")
+        self.strangers[network] += 1
+        try:
+            yield
+        finally:
+            self.strangers[network] -= 1
+            if not self.strangers[network]:
+                del self.strangers[network]
 
     @contextmanager
     def holding(self) -> Iterator[Holding]:

@@ -45,6 +45,7 @@ async def get_hooks(request: web.Request) -> web.StreamResponse:
 async def put_hook(request: web.Request) -> web.StreamResponse:
     """Make a hook, and tell its secret this once; one that is there stays as it is."""
     key = await need(request, *SCOPES)
+    request.app[WEB].admission.limit(request, "form")  # each hook that is made or removed stands in the trail for ever
     if request.content_type != JSON:
         raise Problem(415, f"send {JSON}", {"Accept": JSON})
     state = request.app[WEB]
@@ -70,6 +71,7 @@ def make(request: web.Request, key: Key, url: str) -> HookMade:
 async def delete_hook(request: web.Request) -> web.StreamResponse:
     """Remove a hook of the key's partner, with what waits for it."""
     key = await need(request, *SCOPES)
+    request.app[WEB].admission.limit(request, "form")
     await request.app[WEB].threads.write(remove, request, key, request.match_info["id"])
     return web.Response(status=204)
 

@@ -129,7 +129,7 @@ ROUTES = [
         Doc(
             "Make a hook: it is sent an event when something of yours is listed, changes or is freed",
             {200: {JSON: models_hooks.HookMade}, 201: {JSON: models_hooks.HookMade}},
-            (400, 401, 403, 408, 413, 415, 422, 503),
+            (400, 401, 403, 408, 413, 415, 422, 429, 503),
             bodies={JSON: models_hooks.HookWanted},
             scope=PARTNERS,
             notes={422: "The URL is not one that events may be sent to, or you have too many hooks"},
@@ -139,7 +139,7 @@ ROUTES = [
         "DELETE",
         "/v1/partner/hooks/{id}",
         hooks.delete_hook,
-        Doc("Remove a hook, with what waits for it", {204: {}}, (401, 403, 404, 503), ("hook",), scope=PARTNERS),
+        Doc("Remove a hook, with what waits for it", {204: {}}, (401, 403, 404, 429, 503), ("hook",), scope=PARTNERS),
     ),
     Route(
         "POST",

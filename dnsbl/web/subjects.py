@@ -52,6 +52,8 @@ def public(found: dict[str, Any], store: Store) -> dict[str, Any]:
         sample["facts"] = {name: value for name, value in sample["facts"].items() if name in SHOWN}
     for exemption in found["exemptions"]:
         origin = exemption["origin"]
+        if origin == "operator":
+            exemption["reason"] = origin
         if origin == "removal":  # why is between the operator and the audit trail
             exemption["reason"] = "removed on request"
         if origin not in SAID:

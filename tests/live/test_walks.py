@@ -254,7 +254,7 @@ REFUSALS = [
     refusal("cooling_down", data.COOLING, data.COOLING, "listed again", "doubles", "possible from", MOMENT),
     refusal("network_full", data.NETWORK_FULL, data.NETWORK_FULL, "in this network within a day", MOMENT),
     refusal("requester_full", data.FROM_FULL, data.FROM_FULL, "from your network within a day", MOMENT),
-    refusal("too_many_open", data.OPEN_LIMIT, data.OPEN_LIMIT, "There are 20 open requests from your network"),
+    refusal("too_many_open", data.OPEN_LIMIT, data.ITS_NEIGHBOUR, "There are 20 open requests from your network"),
 ]
 
 

@@ -7,28 +7,19 @@ window, a complaint in the console, a request to anybody else. With DNSBL_SHOTS=
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import walk_data as data
 from walk_desk import Person
-from walking import AXE, CHROMIUM, DESK, PHONE, World, world_in
+from walk_sight import seen
+from walking import CHROMIUM, World, world_in
 
 from dnsbl.web.admission.rates import LIMITS
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
-
-SHOTS = os.environ.get("DNSBL_SHOTS")
-# Rules that look at colours are run for each scheme, all others once for each width: schemes differ in colours alone.
-COLOURS = ["color-contrast", "link-in-text-block"]
-MUCH = {"runOnly": {"type": "rule", "values": COLOURS}}
-ALL: dict[str, Any] = {"rules": {"color-contrast-enhanced": {"enabled": False}, "target-size": {"enabled": True}}}
-# Best practices of axe's own that the pages go against knowingly, each with why.
-EXCEPT: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -47,36 +38,6 @@ def nothing_to_complain_about(world: World) -> Iterator[None]:
     yield
     complaints, world.complaints = world.complaints, []
     assert complaints == []
-
-
-def seen(page: Any, name: str) -> None:
-    """The page that is open, at both widths and in both schemes."""
-    found = []
-    for width, size in (("phone", PHONE), ("desk", DESK)):
-        page.set_viewport_size(size)
-        for scheme, options in (("light", ALL), ("dark", MUCH)):
-            page.emulate_media(color_scheme=scheme)
-            keep(page, f"{name}-{width}-{scheme}")
-            found += [f"{width} {scheme}: {each}" for each in violations(page, options)]
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        found += [f"{width}: {wide} px wider than its window"] if wide > 0 else []
-    assert found == [], f"{name}: {page.url}"
-
-
-def violations(page: Any, options: dict[str, Any]) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
-    return [
-        f"{rule['id']} ({rule['help']}): {node['html'][:200]} {node['failureSummary'][:300]}"
-        for rule in found
-        for node in rule["nodes"]
-        if rule["id"] not in EXCEPT
-    ]
-
-
-def keep(page: Any, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
 
 
 # pages for everybody

@@ -74,3 +74,12 @@ def test_a_switch_stays_whatever_is_written_of_the_feed(store: SqliteStore) -> N
     assert (store.feed_states()["mine"].state, store.feed_states()["mine"].switched) == ("ok", False)
     store.switch_feed("mine", None)
     assert store.feed_states()["mine"] == FeedState("mine", "ok")
+
+
+def test_of_a_subject_that_much_was_done_about_the_newest_is_found(store: SqliteStore) -> None:
+    for number in range(6):
+        store.audit(NOW + number, "anna", "allow", "46.0.0.1", f"{number}")
+        store.audit(NOW + number, "ben", "allow", "46.0.0.10", f"of another {number}")
+    assert [row["why"] for row in store.audit_starting("46.0.0.1", 3)] == ["5", "4", "3"]
+    assert [row["why"] for row in store.audit_starting("ben", 2)] == ["of another 5", "of another 4"]
+    assert {row["subject"] for row in store.audit_starting("46.0.0", 9)} == {"46.0.0.1", "46.0.0.10"}

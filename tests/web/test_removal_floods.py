@@ -110,6 +110,8 @@ async def test_appeals_of_many_networks_about_one_subject_do_not_fill_the_desk(t
             (await step(site, each, "appeal", f"5.5.{n}.1", reason="x"))["status"] for n, each in enumerate(found)
         ]
         assert states == [200] * 5 + [409] * 3
+        async with site.client.get(f"/v1/removals/{found[-1]['id']}") as response:
+            assert (await response.json())["may_appeal"] is False, "nobody is offered what is refused"
         assert (await ask(site, HOST, HOST))["state"] == "granted", "who can show that it is theirs is not kept out"
 
 

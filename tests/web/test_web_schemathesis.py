@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from website import serving
 
-EXAMPLES = 10  # made up for each operation, beside those that cover each keyword of its schema
+EXAMPLES = 5  # made up for each operation, beside those that cover each keyword of its schema
 # Ends the key that asks, or fetches from the network.
 LEFT_OUT = "/v1/desk/deeds/keys/revoke"
 HOOKS = """

@@ -50,7 +50,7 @@ class Deeds(Protocol):
         ...
 
     def audit_starting(self, text: str, limit: int) -> list[dict[str, Any]]:
-        """The newest entries whose subject starts with a text, or who did it is called so."""
+        """The newest entries about a subject or by somebody who is called so; then some whose subject starts so."""
         ...
 
     def switch_feed(self, name: str, on: bool | None) -> None:

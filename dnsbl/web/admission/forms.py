@@ -33,8 +33,8 @@ async def read_form(request: web.Request) -> dict[str, str]:
     """The fields of a posted form, each name once; lines end in a newline. Raises Problem 400, 408, 413, 415 or 503."""
     if request.content_type != KIND or (request.charset or "utf-8").lower() != "utf-8":
         raise Problem(415, NO_FORM, {"Accept": KIND})
-    uploads = request.app[WEB].uploads
-    with uploads.one(), uploads.holding() as holding:
+    state = request.app[WEB]
+    with state.uploads.of_stranger(state.admission.network(request)), state.uploads.holding() as holding:
         return fields(await document(request, holding, lambda _: None, MAX_BODY, LARGE))
 
 

@@ -106,6 +106,10 @@ class Admission:
     def client(self, request: web.Request) -> Address | None:
         return client_of(request, self.backend.app.proxies)
 
+    def network(self, request: web.Request) -> bytes:
+        """The client's /24 or /64."""
+        return network_of(self.client(request))
+
     def paid(self, form: Mapping[str, str], purpose: str, client: Address | None) -> Admitted:
         if self.work.solved(form.get(WORK, "")):
             return Admitted(None)

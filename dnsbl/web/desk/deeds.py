@@ -113,7 +113,7 @@ DEEDS: Mapping[str, Deed] = {
         REVIEWER,
         models.HoldApproved,
         lambda app, wanted, who: app.desk.decide(wanted.number, True, wanted.note, end_of(wanted.lifetime), who),
-        lambda app, wanted, who: app.desk.agreed_decision(wanted.number, True, who),
+        lambda app, wanted, who: app.desk.agreed_decision(wanted.number, True, who, wanted.lifetime),
     ),
     "holds/reject": Deed(
         "Do not believe a source in a place where it was held",
@@ -134,7 +134,7 @@ DEEDS: Mapping[str, Deed] = {
         REVIEWER,
         models.NewExemption,
         exempt,
-        lambda app, wanted, who: app.desk.agreed_exemption(wanted.subject, wanted.zone, who),
+        lambda app, wanted, who: app.desk.agreed_exemption(wanted.subject, wanted.zone, who, wanted.lifetime),
     ),
     "exemptions/remove": Deed("Take a subject off the allow-list", REVIEWER, models.Unexempt, unexempt),
     "feeds/pull": Deed(

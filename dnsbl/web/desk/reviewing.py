@@ -25,9 +25,12 @@ __all__ = ["canned", "get_queue", "get_removal", "removal_page", "script"]
 
 # What waits for a second person, as `desk.seconding` writes it, and the form that it is seconded with.
 SECONDED = (
-    (re.compile(r"allow (?P<subject>.+) in (?:all zones|(?P<zone>\S+))"), "/admin/do/exemptions/add"),
+    (
+        re.compile(r"allow (?P<subject>.+) in (?:all zones|(?P<zone>\S+))(?: for (?P<lifetime>\d+) s)?"),
+        "/admin/do/exemptions/add",
+    ),
     (re.compile(r"take (?P<subject>.+) off (?:all zones|(?P<zone>\S+))"), "/admin/do/listings/remove"),
-    (re.compile(r"approve hold (?P<number>\d+)"), "/admin/do/holds/approve"),
+    (re.compile(r"approve hold (?P<number>\d+)(?: for (?P<lifetime>\d+) s)?"), "/admin/do/holds/approve"),
     (
         re.compile(r"purge (?P<name>.+) from (?:ever|(?P<since>\S+)) to (?:now|(?P<until>\S+))"),
         "/admin/do/sources/purge",

@@ -111,7 +111,7 @@ async def body(request: web.Request, model: type[M]) -> M:
     if request.content_type != JSON:
         raise Problem(415, f"send {JSON}", {"Accept": JSON})
     state = request.app[WEB]
-    with state.uploads.one(), state.uploads.holding() as holding:
+    with state.uploads.of_stranger(state.admission.network(request)), state.uploads.holding() as holding:
         data = await document(request, holding, lambda _: None, MAX_BODY, f"{MAX_BODY:,} bytes at most")
     try:
         return model.model_validate_json(data, strict=True)

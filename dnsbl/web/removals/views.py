@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from ... import clock
-from ...removal.machine import ASKED, DONE, PERSON, REFUSED
+from ...removal.machine import ASKED, DONE, REFUSED
 from ...removal.reasons import from_json
 from ...removal.requests import Removals
 from ...store.contract.removals import Removal
 from ...subjects import kind, text
 from ..language import Language
 
-__all__ = ["view"]
+__all__ = ["said", "view"]
 
 
 def view(removals: Removals, removal: Removal, link: str, language: Language, now: int) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
             for names, value, expires in (removals.records(removal) if asked else [])
         ],
         "answer": removal.answer or None,
-        "may_appeal": not removal.appealed and removal.state in (ASKED, REFUSED),
-        "may_withdraw": removal.state in (ASKED, PERSON),
+        "may_appeal": removals.may_appeal(removal),
+        "may_withdraw": removals.may_withdraw(removal),
         "history": [
             {"at": clock.rfc3339(event.at), "state": event.state, "reasons": said(event.why, language)}
             for event in removals.store.removal_events(removal.id)
