@@ -130,8 +130,9 @@ class App:
             self.store.set_meta("key", now)
         elif before != now:
             log.error(
-                "data_dir/secret is not the key that was used before (fingerprint %s, now %s): traps and reporters of "
-                "before and after count as different; restore the file from a backup",
+                "data_dir/secret is not the key that was used before (fingerprint %s, now %s): codes of authenticator "
+                "apps and signatures of webhooks are wrong, traps and reporters of before and after count as others; "
+                "stop, restore the file from a backup; without one, `dnsbl person reset-second` and new hooks",
                 before,
                 now,
             )

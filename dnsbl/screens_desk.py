@@ -75,6 +75,11 @@ def show_found(value: dict[str, Any]) -> None:
         for row in value["listings"]:
             made.add_row(row["subject"], row["zone"], " ".join(row["codes"]), row["since"], row["until"] or "")
         out(made)
+    if value["removals"]:
+        made = table("request", "state", "when", right=("request",))
+        for row in value["removals"]:
+            made.add_row(str(row["id"]), row["state"], row["asked_at"])
+        out(made)
     if value["sources"]:
         made = table("source", "kind", "trust")
         for row in value["sources"]:

@@ -91,6 +91,8 @@ def show_removal(row: dict[str, Any]) -> None:
         click.echo(f"  they say: {printable(line)}")
     for event in row.get("history", ()):
         click.echo(f"  {event['at']} {event['state']} by {event['who']}: {' '.join(event['reasons'])}")
+    for mail in row.get("mails", ()):
+        click.echo(f"  {mail['at']} mail {mail['state']}, tries: {mail['tries']} {printable(mail['said'])}".rstrip())
     for other in row.get("earlier", ()):
         click.echo(f"  earlier: removal {other['id']} of {day(other['asked_at'])}, {other['state']}")
     if "check" in row:

@@ -106,10 +106,20 @@ class RemovalDesk:
                 }
                 for event in self.removals.store.removal_events(number)
             ],
+            "mails": self.mails(number),
             "queue": self.beside(number),
             "earlier": [removal_row(each) for each in earlier if each.id != number][:EARLIER],
             "check": self.check(text(found.subject)),
         }
+
+    def mails(self, number: int) -> list[dict[str, Any]]:
+        """What became of the mails that asked for proof; to whom they went is not said here. `said` is untrusted."""
+        store = self.removals.store
+        return [
+            {"at": clock.rfc3339(mail.at), "state": mail.state, "tries": mail.tries, "said": mail.said}
+            for challenge in store.challenges_of(number)
+            for mail in store.mail_of(challenge.id)
+        ]
 
     def whereabouts(self, found: Removal) -> dict[str, Any]:
         """The network that removals are counted by, its autonomous system and country, where they are known."""

@@ -14,19 +14,21 @@ from ..store import ListingRow
 from ..subjects import LABEL, ancestors, inside, listing_key, text
 from .audit import deed_row
 from .feeds import FeedsPart
+from .removals import removal_row
 
 __all__ = ["MAX_FOUND", "SearchPart"]
 
 MAX_FOUND = 100  # of each kind
 MAX_TEXT = 2048  # characters: as long as a URL may be; more means nothing
-PARTS = ("listings", "sources", "keys", "exemptions", "feeds", "audit")
+PARTS = ("listings", "removals", "sources", "keys", "exemptions", "feeds", "audit")
 T = TypeVar("T")
 
 
 class SearchPart(FeedsPart):
     def search(self, said: str, limit: int = 20) -> dict[str, Any]:
         """What there is of a text: "subject" (as it is written here; None: it is none), and up to `limit` of each of
-        listings (of it, of what contains it, and inside), sources, keys, exemptions, feeds and audit entries."""
+        listings (of it, of what contains it, and inside), requests for its removal, sources, keys, exemptions, feeds
+        and audit entries."""
         said = said.strip()[:MAX_TEXT].encode(errors="replace").decode()  # a lone surrogate is no text to a store
         limit = max(1, min(limit, MAX_FOUND))
         if not said:
@@ -36,6 +38,7 @@ class SearchPart(FeedsPart):
         return {
             "subject": text(subject) if subject else None,
             "listings": self.listings_of(subject, suffix, limit),
+            "removals": self.removals_about(subject, limit),
             "sources": self.named_sources(said, limit),
             "keys": self.named_keys(said, limit),
             "exemptions": [documents.exemption(found) for found in near],
@@ -55,6 +58,11 @@ class SearchPart(FeedsPart):
             inner = self.store.listings_between(zone, *inside(start), limit + len(above))
             found += [(zone, row) for row in inner if row.subject not in above]
         return [listing_row(zone, row) for zone, row in found[:limit]]
+
+    def removals_about(self, subject: bytes | None, limit: int) -> list[dict[str, Any]]:
+        """Requests for its removal, the newest first, however they stand."""
+        found = self.store.removals((), listing_key(subject), limit=limit) if subject else []
+        return [removal_row(each) for each in found]
 
     def named_sources(self, said: str, limit: int) -> list[dict[str, Any]]:
         found = self.store.sources().values()

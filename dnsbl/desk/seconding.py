@@ -38,9 +38,7 @@ class SecondingPart(PurgingPart, WaitingPart):
     def agreed_exemption(self, subject: str, zone: str, who: str, lifetime: int | None = None) -> bool:
         """Raises SubjectError."""
         key = parse_query(subject)
-        return not is_wide(key) or self.agreed(
-            f"allow {text(key)} in {zone or 'all zones'}{lasting(lifetime)}", who
-        )
+        return not is_wide(key) or self.agreed(f"allow {text(key)} in {zone or 'all zones'}{lasting(lifetime)}", who)
 
     def agreed_decision(self, number: int, approve: bool, who: str, lifetime: int | None = None) -> bool:
         """To reject lists nothing, and one person is enough. Raises IntakeError."""

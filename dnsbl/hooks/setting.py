@@ -101,7 +101,7 @@ def hook_of(store: Store, source: Source | None, number: int) -> Hook:
     """A hook of one partner, or of anybody. Raises IntakeError."""
     found = next((hook for hook in store.hooks(source.id if source else None) if hook.id == number), None)
     if found is None:
-        raise IntakeError(f"no hook {number}; a list of the hooks shows what there is")
+        raise IntakeError(f"no hook {number}; `dnsbl hook list` shows what there is")
     return found
 
 

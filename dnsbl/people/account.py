@@ -133,7 +133,7 @@ class Accounts:
     def knows(self, visit: Visit, password: str, came_from: str) -> bool:
         """Whether this is the password; a thief of a session gets no more tries than anyone."""
         account = self.store.account(visit.account.id)
-        if account is None or not may_try(account):
+        if account is None or not may_try(self.store, account, came_from):
             is_right(password, "")
             return False
         if is_right(password, account.password):

@@ -2,14 +2,16 @@
 anyone. A name that is not there costs as much as one that is.
 
 After LOCK_AFTER failures in a row (passwords and second factors alike) a person is locked: for a minute, and twice as
-long after each further one, up to an hour. While it lasts the right answers are wrong, too. Failures are forgotten when
-somebody is in, not before: who knows a password has no more tries at the codes.
+long after each further one, up to an hour. While it lasts the right answers are wrong, too, but from the /24 or /64
+that they signed in from lately: whoever knows a name keeps nobody out. Failures are forgotten when somebody is in, not
+before: who knows a password has no more tries at the codes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Callable
 
 from .. import clock
@@ -39,7 +41,7 @@ class SignIn:
     def password(self, name: str, password: str, came_from: str = "", before: str = "") -> str | None:
         """The first step. Takes a tenth of a second of one core and 64 MiB, whatever it says."""
         account = self.named(name)
-        usable = account is not None and may_try(account)
+        usable = account is not None and may_try(self.store, account, came_from)
         right = is_right(password, account.password if account and usable else "")
         if account is None or not usable:
             return None
@@ -48,7 +50,7 @@ class SignIn:
             return None
         with self.store.transaction():
             present = self.store.account(account.id)
-            if present is None or not may_try(present) or present.password != account.password:
+            if present is None or not may_try(self.store, present, came_from) or present.password != account.password:
                 return None
             stage = PASSWORD if has_second(self.store, present) else ENROL
             return self.sessions.begin(present, stage, before)
@@ -74,7 +76,7 @@ class SignIn:
     def code(self, visit: Visit, code: str, came_from: str = "") -> str | None:
         """The second step, by an app's code; each code is good once. After MAX_TRIES the session is over."""
         with self.store.transaction():
-            account = self.awaited(visit)
+            account = self.awaited(visit, came_from)
             if account is None:
                 return None
             secret = totp.secret_of(self.keyed(), account.totp_nonce)
@@ -96,7 +98,7 @@ class SignIn:
     def passkey(self, visit: Visit, where: passkeys.Site, credential: str, came_from: str = "") -> str | None:
         """The second step, by a passkey's answer to the challenge, which is good once."""
         with self.store.transaction():
-            account = self.awaited(visit)
+            account = self.awaited(visit, came_from)
             if account is None:
                 return None
             session = self.store.session(visit.session.digest)
@@ -117,10 +119,11 @@ class SignIn:
     def named(self, name: str) -> Account | None:
         return self.store.account(name_of(name))
 
-    def awaited(self, visit: Visit) -> Account | None:
+    def awaited(self, visit: Visit, came_from: str) -> Account | None:
         """Whose second factor a session waits for, as it is now; one that is locked or gone is waited for no more."""
         session, account = self.store.session(visit.session.digest), self.store.account(visit.account.id)
-        if session is None or session.stage != PASSWORD or account is None or not may_try(account):
+        waits = session is not None and session.stage == PASSWORD
+        if not waits or account is None or not may_try(self.store, account, came_from):
             self.sessions.end(visit.token)
             return None
         return account
@@ -137,6 +140,8 @@ class SignIn:
     def admit(self, visit: Visit, account: Account, how: str, came_from: str) -> str:
         """Somebody is in."""
         self.store.change_person(account.id, failures=0, locked=None)
+        if network := network_of(came_from):
+            self.store.signed_in_from(account.id, network, clock.now())
         self.store.audit(clock.now(), account.name, "sign in", account.name, how + from_where(came_from))
         return self.sessions.begin(account, DESK, visit.token, visit.session.proven)
 
@@ -155,8 +160,19 @@ def failed(store: Store, account: Account, came_from: str = "") -> None:
         store.change_person(account.id, failures=failures, locked=until)
 
 
-def may_try(account: Account) -> bool:
-    return account.disabled is None and not locked(account)
+def may_try(store: Store, account: Account, came_from: str) -> bool:
+    if account.disabled is not None:
+        return False
+    return not locked(account) or store.knows_network(account.id, network_of(came_from), clock.now())
+
+
+def network_of(address: str) -> str:
+    """The /24 or /64 of a client's address; "" where it is not known."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network((found, 24 if found.version == 4 else 64), strict=False))
 
 
 def locked(account: Account) -> bool:

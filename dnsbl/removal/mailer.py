@@ -101,7 +101,7 @@ class Mailer:
                     result, said = LATER, why
             else:
                 result, said = LATER, why
-            await self.done(mail, result, said)
+            await self.done(mail, result, said, lost > 0 and said == why)
             heed_cancel()
         if lost:
             log.warning("mail server %s: %s; what was not sent is tried again, look at mail.relay", relay.host, why)
@@ -125,13 +125,16 @@ class Mailer:
         await self.done(mail, LATER, "it could not be written")
         return None
 
-    async def done(self, mail: Outgoing, result: str, said: str) -> None:
-        """Write down what came of a try; the last one that there is time for was the last."""
+    async def done(self, mail: Outgoing, result: str, said: str, lost: bool = False) -> None:
+        """Write down what came of a try; the last one that there is time for was the last. `lost`: there was no
+        connection, which is said once for all."""
         state = STATES[result]
         if result == LATER and mail.next >= mail.at + GIVE_UP:
             state = "failed"
         if state != "waiting":
             log.info("mail %d: %s after %d tries: %s", mail.id, state, mail.tries, said)
+        elif not lost:
+            log.warning("mail %d: not taken at try %d: %s; it is tried again", mail.id, mail.tries, said)
         await self.write(mail, state, said)
 
     async def write(self, mail: Outgoing, state: str, said: str) -> None:

@@ -175,6 +175,7 @@ class KeepingPart(AuditingPart):
         aside = to.with_name(to.name + ".part")
         try:
             aside.unlink(missing_ok=True)
+            aside.touch(mode=0o600, exist_ok=False)  # it has people's passwords' hashes and mailboxes
             with self.said(), closing(sqlite3.connect(aside)) as copy:
                 self.read(lambda reader: copy_pages(reader, copy))
                 # Once restored, it goes on from here: snapshots made of the original are no base for its deltas.

@@ -12,6 +12,9 @@ from .contract.people import Account, Passkey, Session
 __all__ = ["PeoplePart"]
 
 
+KNOWN_FOR = 30 * 86_400  # seconds
+
+
 def columns(row: type[Any]) -> str:
     return ", ".join(field.name for field in fields(row))
 
@@ -51,6 +54,15 @@ class PeoplePart(Base):
             changes["roles"] = " ".join(changes["roles"])
         with self.transaction() as connection:
             change(connection, "person", "id", person, changes)
+
+    def signed_in_from(self, person: int, network: str, at: int) -> None:
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM person_network WHERE at < ?", (at - KNOWN_FOR,))
+            connection.execute("INSERT OR REPLACE INTO person_network VALUES (?, ?, ?)", (person, network, at))
+
+    def knows_network(self, person: int, network: str, now: int) -> bool:
+        sql = "SELECT 1 FROM person_network WHERE person = ? AND network = ? AND at >= ?"
+        return bool(self.rows(sql, person, network, now - KNOWN_FOR))
 
     def use_step(self, person: int, step: int) -> bool:
         with self.transaction() as connection:

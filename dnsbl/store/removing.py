@@ -103,6 +103,11 @@ class RemovingPart(Base):
         )
         return [at for at, named in rows if not zones or set(named.split()) & set(zones)]
 
+    def removal_yields(self, subject: bytes, zones: Collection[str]) -> bool:
+        marks = ", ".join("?" * len(zones))
+        sql = f"SELECT max(yields) FROM exemption WHERE subject = ? AND origin = 'removal' AND zone IN ({marks})"
+        return bool(self.rows(sql, subject, *zones)[0][0])
+
     def removal_ends(self, subject: bytes, zones: Collection[str]) -> int | None:
         marks = ", ".join("?" * len(zones))
         rows = self.rows(

@@ -218,6 +218,11 @@ CREATE TABLE person (
     totp_nonce TEXT NOT NULL DEFAULT '', totp_since INTEGER, totp_step INTEGER NOT NULL DEFAULT 0,
     created INTEGER NOT NULL, disabled INTEGER, failures INTEGER NOT NULL DEFAULT 0, locked INTEGER
 );
+-- Where somebody signed in from, and when last: strangers elsewhere cannot lock them out there.
+CREATE TABLE person_network (
+    person INTEGER NOT NULL, network TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (person, network)
+) WITHOUT ROWID;
 CREATE TABLE passkey (
     id BLOB PRIMARY KEY, person INTEGER NOT NULL, public_key BLOB NOT NULL, uses INTEGER NOT NULL, name TEXT NOT NULL,
     created INTEGER NOT NULL, last_used INTEGER

@@ -69,6 +69,14 @@ class People(Protocol):
         """Set fields of Account."""
         ...
 
+    def signed_in_from(self, person: int, network: str, at: int) -> None:
+        """Note where somebody signed in from; what is older than `KNOWN_FOR` goes."""
+        ...
+
+    def knows_network(self, person: int, network: str, now: int) -> bool:
+        """Whether somebody signed in from there within `KNOWN_FOR`."""
+        ...
+
     def use_step(self, person: int, step: int) -> bool:
         """Note that a step's code was used. False: it, or a later one, was before."""
         ...

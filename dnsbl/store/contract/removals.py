@@ -110,6 +110,10 @@ class Removals(Protocol):
         these zones, where some are named. Those of operators do not count."""
         ...
 
+    def removal_yields(self, subject: bytes, zones: Collection[str]) -> bool:
+        """Whether new reports can end an exemption that a removal made in these zones."""
+        ...
+
     def removal_ends(self, subject: bytes, zones: Collection[str]) -> int | None:
         """When the first exemption that a removal made in these zones ends, or ended. None: there is none."""
         ...

@@ -103,6 +103,7 @@ class Removal(Out):
     changed_at: Time
     expires: Time | None = Field(description="Until when a proof is awaited")
     exempt_until: Time | None
+    ends_when_reported: bool = Field(description="Whether new reports end that before its time")
     proof: str | None
     proofs: list[str] = Field(description="Ways to prove control, the weakest that will do first")
     records: list[Record]

@@ -32,6 +32,7 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
         "changed_at": clock.rfc3339(removal.changed),
         "expires": clock.rfc3339(removal.expires if asked else None),
         "exempt_until": clock.rfc3339(removals.ends(removal)),
+        "ends_when_reported": removals.store.removal_yields(removal.subject, removal.zones),
         "proof": removal.proof or None,
         "proofs": removals.ways(removal, now) if asked else [],
         "records": [
