@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from .. import clock
@@ -102,7 +102,7 @@ class RemovalDesk:
                     "at": clock.rfc3339(event.at),
                     "state": event.state,
                     "who": event.who,
-                    "reasons": [str(reason.phrase()) for reason in from_json(event.why)],
+                    **told(event.why),
                 }
                 for event in self.removals.store.removal_events(number)
             ],
@@ -136,6 +136,11 @@ class RemovalDesk:
         return removal_row(self.removals.decide(number, grant, who, answer, clock.now(), firm))
 
 
+def told(why: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Reasons in English, and as they are kept: to be said in another language."""
+    return {"reasons": [str(reason.phrase()) for reason in from_json(why)], "why": [dict(each) for each in why]}
+
+
 def removal_row(found: Removal) -> dict[str, Any]:
     """A request as the desk sees it. `said` is a stranger's words."""
     return {
@@ -147,7 +152,7 @@ def removal_row(found: Removal) -> dict[str, Any]:
         "way": found.way,
         "requester": found.requester or None,
         "proof": found.proof or None,
-        "reasons": [str(reason.phrase()) for reason in from_json(found.why)],
+        **told(found.why),
         "asked_at": clock.rfc3339(found.at),
         "changed_at": clock.rfc3339(found.changed),
         "overdue": found.state == PERSON and found.changed < clock.now() - ANSWER_DAYS * clock.DAY,

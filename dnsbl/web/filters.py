@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from markupsafe import Markup, escape
 
+from ..removal.reasons import from_json
 from .language import Language
 from .words import CATEGORIES
 
-__all__ = ["filters_of"]
+__all__ = ["explained", "filters_of"]
 
 REMEMBERED = 1024  # days
 COMMA = Markup(", ")
@@ -33,6 +35,7 @@ def filters_of(language: Language) -> dict[str, Callable[..., str]]:
 
     return {
         "said": language.said,
+        "explained": lambda why: " ".join(explained(why, language)),
         "moment": moment,
         "day": language.day,
         "number": language.number,
@@ -43,6 +46,11 @@ def filters_of(language: Language) -> dict[str, Callable[..., str]]:
         "names": names,
         "in_words": lambda found: COMMA.join(categories.get(name, name) for name in found),
     }
+
+
+def explained(why: Iterable[Mapping[str, Any]], language: Language) -> list[str]:
+    """The reasons of a removal, a sentence each."""
+    return [language.said(reason.phrase(language.moment, language.duration)) for reason in from_json(why)]
 
 
 def names(texts: Iterable[str]) -> Markup:

@@ -11,6 +11,7 @@ from ...removal.reasons import from_json
 from ...removal.requests import Removals
 from ...store.contract.removals import Removal
 from ...subjects import kind, text
+from ..filters import explained
 from ..language import Language
 
 __all__ = ["said", "view"]
@@ -51,10 +52,8 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
 
 def said(why: Any, language: Language) -> list[dict[str, str]]:
     """Reasons in words of a language."""
-    return [
-        {"reason": reason.word, "said": language.said(reason.phrase(language.moment, language.duration))}
-        for reason in from_json(why)
-    ]
+    reasons = zip(from_json(why), explained(why, language), strict=True)
+    return [{"reason": reason.word, "said": sentence} for reason, sentence in reasons]
 
 
 def not_before(removal: Removal) -> int | None:
