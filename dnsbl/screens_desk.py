@@ -27,7 +27,7 @@ def show_feed(row: dict[str, Any]) -> None:
 
 def show_switched(row: dict[str, Any]) -> None:
     if row["enabled"]:
-        click.echo(f"feed {row['name']} is on; a server that runs pulls it in its turn, `dnsbl feed pull` at once")
+        click.echo(f"feed {row['name']} is on; a server that runs pulls it within seconds")
     else:
         click.echo(f"feed {row['name']} is off; what it had decays from now on")
     if row["enabled"] and row["why_off"]:

@@ -88,7 +88,7 @@ async def pull_all(app: Any, feeds: list[config.FeedDef], accept: bool, progress
 @click.option("--why", default="", help="Kept in the audit trail.")
 @as_json
 def feed_enable(name: str, why: str, as_json: bool) -> None:
-    """Switch a feed on, whatever its file says; a server that runs pulls it in its turn."""
+    """Switch a feed on, whatever its file says; a server that runs pulls it within seconds."""
     switch(name, True, why, as_json)
 
 

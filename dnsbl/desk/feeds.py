@@ -65,10 +65,12 @@ class FeedsPart(DeskBase):
 
     def switch_feed(self, name: str, on: bool, who: str = OPERATOR, why: str = "") -> dict[str, Any]:
         """Switch a feed, until it is switched again; as its file says, it follows its file again. The caller
-        reconciles: what a feed that is off had decays. Raises IntakeError."""
+        reconciles: what a feed that is off had decays; one that is on is pulled soon. Raises IntakeError."""
         feed = self.feed(name)
         with self.store.transaction():
             self.store.switch_feed(name, None if on == feed.enabled else on)
+            if on:
+                want_pull(self.store, name)
             self.audit(who, f"feed {'enable' if on else 'disable'}", name, why)
         self.outdated()
         return self.show_feed(name)

@@ -16,21 +16,24 @@ ALL: dict[str, Any] = {"rules": {"color-contrast-enhanced": {"enabled": False}, 
 
 
 def seen(page: Any, name: str) -> None:
-    """The page that is open, at both widths and in both schemes."""
+    """The page that is open, at both widths and in both schemes. Its colours are the same at both widths."""
     found = []
     for width, size in (("phone", PHONE), ("desk", DESK)):
         page.set_viewport_size(size)
-        for scheme, options in (("light", ALL), ("dark", MUCH)):
+        for scheme, options in (("light", ALL), ("dark", MUCH if width == "phone" else None)):
+            if options is None and not SHOTS:
+                continue
             page.emulate_media(color_scheme=scheme)
             keep(page, f"{name}-{width}-{scheme}")
-            found += [f"{width} {scheme}: {each}" for each in violations(page, options)]
+            found += [f"{width} {scheme}: {each}" for each in violations(page, options or MUCH)]
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{width}: {wide} px wider than its window"] if wide > 0 else []
     assert found == [], f"{name}: {page.url}"
 
 
 def violations(page: Any, options: dict[str, Any]) -> list[str]:
-    page.evaluate(AXE)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [
         f"{rule['id']} ({rule['help']}): {node['html'][:200]} {node['failureSummary'][:300]}"

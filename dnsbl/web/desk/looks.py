@@ -58,7 +58,7 @@ LOOKS: Mapping[str, Look] = {
     ),
     "feeds/pull": Look(N_("Pull now"), N_("It is pulled within seconds."), "/admin/feeds/{name}", ("name",)),
     "feeds/enable": Look(
-        N_("Switch on"), N_("Switched on; it is pulled in its turn."), "/admin/feeds/{name}", ("name",)
+        N_("Switch on"), N_("Switched on; it is pulled within seconds."), "/admin/feeds/{name}", ("name",)
     ),
     "feeds/disable": Look(
         N_("Switch off"),
