@@ -1,6 +1,6 @@
 """From a granted removal to NXDOMAIN in DNS, while reports come in.
 
-    python tests/bench/removal_latency.py [--listings 100000] [--removals 200] [--rate 5] [--reports 20] [--json]
+    python tests/bench/removal_latency.py [--listings 100000] [--removals 100] [--rate 5] [--reports 20] [--json]
 
 Starts `dnsbl serve` on a directory of its own with a list of so many addresses and a partner that owns them all; asks
 for removals of random ones by its key at a steady rate, and asks DNS from the moment of each answer `granted` on until
@@ -28,7 +28,7 @@ ZONE = (ROOT / "zones" / "ip.toml").read_text() + "\n[removal]\nper_requester = 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--listings", type=int, default=100_000)
-    parser.add_argument("--removals", type=int, default=200)
+    parser.add_argument("--removals", type=int, default=100)
     parser.add_argument("--rate", type=float, default=5, help="removals a second")
     parser.add_argument("--reports", type=float, default=20, help="reports a second beside them")
     parser.add_argument("--json", action="store_true")
