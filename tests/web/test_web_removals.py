@@ -342,3 +342,19 @@ async def test_a_mistake_in_the_form_keeps_what_was_written(tmp_path: Path) -> N
         assert response.status == 400
         assert "We closed &lt;the&gt; relay." in page
         assert 'aria-invalid="true"' in page
+
+
+async def test_mirrors_get_it_with_the_next_export(tmp_path: Path) -> None:
+    async with listed_site(tmp_path) as site:
+        key = site.bearer("read")
+
+        async def exported() -> str:
+            async with site.client.get("/v1/zones/ip/export?format=rbldnsd", headers=key) as response:
+                return await response.text()
+
+        assert HOST in await exported()
+        assert (await ask(site, HOST, HOST))["state"] == "granted"
+        site.app.settle()
+        after = await exported()
+        assert HOST not in after
+        assert NEIGHBOUR in after
