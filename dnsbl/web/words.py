@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..phrases import N_
 
-__all__ = ["CATEGORIES", "KINDS", "MEANINGS", "PROOFS", "REMOVALS", "STATES", "TITLES"]
+__all__ = ["CATEGORIES", "KINDS", "MAILS", "MEANINGS", "PROOFS", "REMOVALS", "STATES", "TITLES"]
 
 CATEGORIES = {
     "spam-trap": N_("Mail to spam traps"),
@@ -88,6 +88,13 @@ PROOFS = {  # of control, as zones' rules name them
     "mailbox": N_("a mailbox of its mail administrator answers"),
     "dns": N_("a record in its DNS, which we name"),
     "range": N_("the abuse contact of its network answers, or a partner who owns the network asks"),
+}
+
+MAILS = {  # states of a mail that asks for proof
+    "waiting": N_("it is still to be delivered; that is tried for a day"),
+    "sent": N_("the mail server has taken it"),
+    "failed": N_("it could not be delivered; choose another mailbox or proof"),
+    "dropped": N_("it was not needed any more"),
 }
 
 REMOVALS = {  # states of a request for removal

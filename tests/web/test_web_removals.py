@@ -24,8 +24,9 @@ from removal_site import (
 from website import Site, serving
 
 from dnsbl import clock
+from dnsbl.hashing import email_hash
 from dnsbl.removal.proofs import challenge_names
-from dnsbl.subjects import parse
+from dnsbl.subjects import parse, text
 
 ELSEWHERE = "198.41.0.9"
 
@@ -123,9 +124,6 @@ async def test_no_mail_to_whom_the_requester_names(tmp_path: Path) -> None:
 
 
 async def test_the_hash_of_a_mail_address_tells_nobody_whose_it_is(tmp_path: Path) -> None:
-    from dnsbl.hashing import email_hash
-    from dnsbl.subjects import text
-
     async with listed_site(tmp_path, text(email_hash("someone@listed-example.com"))) as site:
         with_mail(site)
         found = await ask(site, text(email_hash("someone@listed-example.com")), ELSEWHERE)
@@ -358,3 +356,21 @@ async def test_mirrors_get_it_with_the_next_export(tmp_path: Path) -> None:
         after = await exported()
         assert HOST not in after
         assert NEIGHBOUR in after
+
+
+async def test_the_private_page_says_what_became_of_a_mail_but_not_of_a_guessed_one(tmp_path: Path) -> None:
+    someone = "someone@listed-example.com"
+    hashed = text(email_hash(someone))
+    async with listed_site(tmp_path, HOST, hashed) as site, browser(site, ELSEWHERE) as client:
+        with_mail(site, names=["mail.listed-example.com"])
+        by_name, by_hash = await ask(site, HOST, ELSEWHERE), await ask(site, hashed, ELSEWHERE)
+        await step(site, by_name, "mail", proof="mailbox", mailbox="abuse@mail.listed-example.com")
+        await step(site, by_hash, "mail", proof="mailbox", mailbox=someone)
+        assert [mail["state"] for mail in (await as_it_is(site, by_name))["mails"]] == ["waiting"]
+        assert (await as_it_is(site, by_hash))["mails"] == []
+        for mail in site.app.store.mail_due(clock.now(), 10):
+            site.app.store.mail_done(mail.id, "failed", "550 no such user")
+        async with client.get(f"/removals/{by_name['id']}") as response:
+            page = await response.text()
+        assert "could not be delivered" in page
+        assert "550" not in page

@@ -82,6 +82,13 @@ class Record(Out):
     expires: Time
 
 
+class Mail(Out):
+    """A mail that asks for proof."""
+
+    at: Time
+    state: Literal["waiting", "sent", "failed", "dropped"]
+
+
 class Move(Out):
     at: Time
     state: State
@@ -107,6 +114,7 @@ class Removal(Out):
     proof: str | None
     proofs: list[str] = Field(description="Ways to prove control, the weakest that will do first")
     records: list[Record]
+    mails: list[Mail] = Field(description="What became of them; of the hash of a mail address nothing is told")
     answer: str | None = Field(description="What a reviewer said")
     may_appeal: bool
     may_withdraw: bool

@@ -40,6 +40,7 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
             {"names": names, "type": "TXT", "value": value, "expires": clock.rfc3339(expires)}
             for names, value, expires in (removals.records(removal) if asked else [])
         ],
+        "mails": mails(removals, removal) if asked else [],
         "answer": removal.answer or None,
         "may_appeal": removals.may_appeal(removal),
         "may_withdraw": removals.may_withdraw(removal),
@@ -48,6 +49,16 @@ def view(removals: Removals, removal: Removal, link: str, language: Language, no
             for event in removals.store.removal_events(removal.id)
         ],
     }
+
+
+def mails(removals: Removals, removal: Removal) -> list[dict[str, Any]]:
+    """What became of the mails that ask for proof, the newest last. Nothing of a hash's: it would tell whether a
+    guessed address was right."""
+    if kind(removal.subject) == "hash":
+        return []
+    store = removals.store
+    found = [mail for each in store.challenges_of(removal.id) for mail in store.mail_of(each.id)]
+    return [{"at": clock.rfc3339(mail.at), "state": mail.state} for mail in sorted(found, key=lambda mail: mail.at)]
 
 
 def said(why: Any, language: Language) -> list[dict[str, str]]:
