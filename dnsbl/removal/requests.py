@@ -259,7 +259,7 @@ class Removals(Deciding):
         asking = Asking(subject, "", tuple(zone.name for zone in zones), reason, "operator")
         with self.store.transaction():
             draft = replace(self.draft(asking, "", now), link=proofs.digest(secrets.token_urlsafe(32)))
-            draft = replace(draft, id=self.store.add_removal(draft))
+            draft = replace(draft, id=self.store.add_removal(draft, who))
             self.move(draft, PERSON, who, [Reason("asked")], now)
             self.grant(self.again(draft), stands, who, [Reason("by-person")], now, True, reason, decider=who)
         return self.again(draft)

@@ -19,7 +19,7 @@ COUNTED_BY = ("subject", "requester", "network", "asn")
 
 
 class RemovingPart(Base):
-    def add_removal(self, removal: Removal) -> int:
+    def add_removal(self, removal: Removal, who: str = "requester") -> int:
         names = REMOVAL[1:]
         row = {name: getattr(removal, name) for name in names}
         row |= {"zones": " ".join(removal.zones), "why": json.dumps(list(map(dict, removal.why)))}
@@ -29,7 +29,7 @@ class RemovingPart(Base):
                 [row[name] for name in names],
             ).lastrowid
             assert number is not None
-            add_event(connection, number, removal.at, removal.state, "requester", removal.why)
+            add_event(connection, number, removal.at, removal.state, who, removal.why)
         return number
 
     def removal(self, number: int) -> Removal | None:

@@ -599,6 +599,7 @@ def test_an_operators_removal_is_in_the_history_and_counts_for_no_limit(place: P
     assert place.dns(HERE) == []
     (removal,) = place.store.removals(subject=parse(HERE))
     assert (removal.state, removal.way) == (DONE, "operator")
+    assert {event.who for event in place.store.removal_events(removal.id)} == {"operator", "rules"}
     place.later(60)
     place.report(HERE)
     assert place.dns(HERE) == [], "it is firm: new reports do not end it"
