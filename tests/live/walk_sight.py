@@ -9,23 +9,26 @@ from typing import Any
 from walking import AXE, DESK, PHONE
 
 SHOTS = os.environ.get("DNSBL_SHOTS")
-# Rules that look at colours are run for each scheme, all others once for each width: schemes differ in colours alone.
+# All rules once, at a desk's width in light; on a phone those that depend on how the page is laid out; in the dark what
+# looks at colours, which are the same at both widths.
 COLOURS = ["color-contrast", "link-in-text-block"]
-MUCH = {"runOnly": {"type": "rule", "values": COLOURS}}
+LAYOUT = [*COLOURS, "target-size", "scrollable-region-focusable"]
 ALL: dict[str, Any] = {"rules": {"color-contrast-enhanced": {"enabled": False}, "target-size": {"enabled": True}}}
+LOOKS: list[tuple[str, Any, str, Any]] = [
+    ("phone", PHONE, "light", {"runOnly": {"type": "rule", "values": LAYOUT}}),
+    ("phone", PHONE, "dark", {"runOnly": {"type": "rule", "values": COLOURS}}),
+    ("desk", DESK, "light", ALL),
+]
 
 
 def seen(page: Any, name: str) -> None:
-    """The page that is open, at both widths and in both schemes. Its colours are the same at both widths."""
+    """The page that is open, at both widths and in both schemes."""
     found = []
-    for width, size in (("phone", PHONE), ("desk", DESK)):
+    for width, size, scheme, options in LOOKS:
         page.set_viewport_size(size)
-        for scheme, options in (("light", ALL), ("dark", MUCH if width == "phone" else None)):
-            if options is None and not SHOTS:
-                continue
-            page.emulate_media(color_scheme=scheme)
-            keep(page, f"{name}-{width}-{scheme}")
-            found += [f"{width} {scheme}: {each}" for each in violations(page, options or MUCH)]
+        page.emulate_media(color_scheme=scheme)
+        keep(page, f"{name}-{width}-{scheme}")
+        found += [f"{width} {scheme}: {each}" for each in violations(page, options)]
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{width}: {wide} px wider than its window"] if wide > 0 else []
     assert found == [], f"{name}: {page.url}"

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from live_deeds import LiveDeeds
+from live_hooks import LiveHooks
+from live_people import LivePeople
 from live_removals import LiveRemovals
 from live_sources import LiveSources
 
@@ -105,7 +108,7 @@ hypo = settings(
 )
 
 
-class Conformance(LiveRemovals, LiveSources):
+class Conformance(LivePeople, LiveHooks, LiveDeeds, LiveRemovals, LiveSources):
     """Derive, name it Test..., and say how a store is opened in a directory. `opener` is importable by other
     processes."""
 

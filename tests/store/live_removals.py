@@ -157,6 +157,52 @@ class LiveRemovals:
         assert times("asn", 64_500, 0) == [NOW, NOW + 2]
         assert times("asn", 64_501, 0) == []
 
+    def test_grants_are_counted_in_the_zones_that_are_named(self, store: Store) -> None:
+        for number, zones in enumerate([("ip", "policy"), ("policy",), ("ip2",), ("white", "ip")], 1):
+            add(store, number=number, zones=zones, granted=NOW + number)
+        subject = parse("5.5.5.5")
+        assert store.granted_times("subject", subject, 0, ["ip"]) == [NOW + 1, NOW + 4], "a name, not a part of one"
+        assert store.granted_times("asn", 64_500, NOW + 1, {"ip", "policy"}) == [NOW + 2, NOW + 4]
+        assert store.granted_times("subject", subject, 0, ["none"]) == []
+        assert len(store.granted_times("subject", subject, 0)) == 4
+
+    # who waits
+
+    def test_who_waits_longest_comes_first_and_pages_go_both_ways(self, store: Store) -> None:
+        changed = (NOW + 3, NOW + 1, NOW + 2, NOW + 1, NOW + 1)
+        one, two, three, four, five = (add(store, number=n, changed=at) for n, at in enumerate(changed, 1))
+        move(store, add(store, number=9), "requested", "to-person")
+        order = [two, four, five, three, one]
+        everyone = store.removals_waiting("requested", 9)
+        assert [r.id for r in everyone] == order
+        assert everyone[0] == found(store, two)
+        assert [r.id for r in store.removals_waiting("requested", 2)] == order[:2]
+        for place, number in enumerate(order):
+            beside = (found(store, number).changed, number)
+            assert [r.id for r in store.removals_waiting("requested", 2, beside)] == order[place + 1 : place + 3]
+            nearest = store.removals_waiting("requested", 2, beside, back=True)
+            assert [r.id for r in nearest] == order[:place][::-1][:2]
+        assert store.removals_waiting("granted", 9) == []
+
+    def test_who_moves_begins_to_wait_anew(self, store: Store) -> None:
+        assert store.oldest_removal("requested") is None
+        one, two = add(store, number=1), add(store, number=2, changed=NOW + 5)
+        assert store.oldest_removal("requested") == NOW
+        assert [store.count_overdue("requested", NOW + at) for at in (0, 1, 5, 6)] == [0, 1, 1, 2]
+        move(store, one, "requested", "to-person", NOW + 9)
+        assert (store.oldest_removal("requested"), store.oldest_removal("to-person")) == (NOW + 5, NOW + 9)
+        assert [store.count_overdue(state, NOW + 9) for state in ("requested", "to-person")] == [1, 0]
+        assert [r.id for r in store.removals_waiting("requested", 9)] == [two]
+
+    def test_who_is_looked_at_later_waits_as_long(self, store: Store) -> None:
+        one, two = add(store, number=1, expires=NOW), add(store, number=2, expires=NOW)
+        before, events = found(store, one), store.removal_events(one)
+        store.wait_for_removal(one, NOW + 9)
+        assert found(store, one) == replace(before, expires=NOW + 9)
+        assert store.removal_events(one) == events
+        assert [r.id for r in store.removals_due(["requested"], NOW + 8, 9)] == [two]
+        assert sorted(r.id for r in store.removals_due(["requested"], NOW + 9, 9)) == [one, two]
+
     # proofs
 
     def test_a_challenge_is_found_by_what_was_said(self, store: Store) -> None:
@@ -180,6 +226,30 @@ class LiveRemovals:
         assert not store.use_challenge(99, NOW)
         assert [each.used for each in store.challenges_of(number)] == [NOW + DAY - 1, None]
         assert store.use_challenge(two, NOW)
+
+    def test_mailboxes_are_forgotten_and_the_rest_of_the_proof_stays(self, store: Store) -> None:
+        number, other = add(store, number=1), add(store, number=2)
+        asked, beside = [challenge(store, number, n) for n in (1, 2)], challenge(store, other, 3)
+        store.use_challenge(asked[0], NOW + 1)
+        before, name = store.challenges_of(number), challenge(store, number, 4, proof="dns", target="_x.a.com")
+        store.forget_targets(number)
+        assert store.challenges_of(number)[:2] == [replace(each, target="") for each in before]
+        kept, theirs = store.challenge(name), store.challenge(beside)
+        assert kept is not None
+        assert theirs is not None
+        assert (kept.target, theirs.target) == ("_x.a.com", "abuse@a.com"), "a DNS name is nobody's mailbox"
+        assert store.use_challenge(asked[1], NOW + 2)
+
+    def test_an_unfinished_transaction_forgets_and_uses_nothing(self, store: Store) -> None:
+        number = add(store, expires=NOW)
+        proof = challenge(store, number)
+        before, asked = found(store, number), store.challenge(proof)
+        with pytest.raises(RuntimeError), store.transaction():
+            store.wait_for_removal(number, NOW + 9)
+            store.use_challenge(proof, NOW)
+            store.forget_targets(number)
+            raise RuntimeError
+        assert (found(store, number), store.challenge(proof)) == (before, asked)
 
     # in time
 
@@ -229,3 +299,27 @@ class LiveRemovals:
         (kept,) = store.exemptions()
         assert (kept.since, kept.until, kept.yields) == (NOW + 9, NOW + 2 * DAY, False)
         assert store.touch_due(NOW + 2 * DAY) == 1, "its new end is acted upon"
+
+    def test_the_first_end_in_these_zones_is_told(self, store: Store) -> None:
+        made = Exemption(parse("5.5.5.0/24"), "why", "removal", "ip", NOW, NOW + DAY)
+        for each in (
+            made, replace(made, zone="policy", until=NOW + 9), replace(made, origin="operator", until=NOW + 1),
+            replace(made, subject=parse("5.5.0.0/16"), until=NOW + 2),
+        ):  # fmt: skip
+            store.add_exemption(each)
+        ends = [store.removal_ends(made.subject, zones) for zones in (["ip"], {"policy", "ip"}, ["none"], [])]
+        assert ends == [NOW + DAY, NOW + 9, None, None]
+        assert store.removal_ends(parse("5.5.5.5"), ["ip"]) is None, "of exactly this subject"
+        store.end_exemption(made.subject, "ip", "removal", NOW + 5)
+        assert store.removal_ends(made.subject, ["ip", "policy"]) == NOW + 5, "or ended"
+
+    def test_new_reports_end_what_yields_in_these_zones(self, store: Store) -> None:
+        made = Exemption(parse("5.5.5.0/24"), "why", "removal", "ip", NOW, NOW + DAY)
+        for each in (
+            made, replace(made, zone="policy", yields=True), replace(made, origin="operator", yields=True),
+            replace(made, subject=parse("5.5.0.0/16"), yields=True),
+        ):  # fmt: skip
+            store.add_exemption(each)
+        said = [store.removal_yields(made.subject, zones) for zones in (["ip"], {"policy", "ip"}, ["none"], [])]
+        assert said == [False, True, False, False]
+        assert not store.removal_yields(parse("5.5.5.5"), ["policy"])

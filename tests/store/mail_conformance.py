@@ -102,6 +102,25 @@ class MailConformance:
         store.mail_done(store.mail_due(NOW, 1)[0].id, "sent", "")
         assert queued(store, 4, "a4@firm.com")
 
+    def test_what_is_still_to_be_sent_is_counted(self, store: Store) -> None:
+        assert store.mail_waiting() == 0
+        for number in range(3):
+            queued(store, number, f"a{number}@firm.com")
+        assert not queued(store, 3, "a0@firm.com")
+        assert store.mail_waiting() == 3
+        one, two, three = store.mail_due(NOW, 9)
+        assert store.mail_waiting() == 3, "in somebody's hands it is not sent yet"
+        for mail, state in ((one, "sent"), (two, "waiting"), (three, "failed")):
+            store.mail_done(mail.id, state, "")
+        assert store.mail_waiting() == 1
+
+    def test_an_unfinished_transaction_queues_none(self, store: Store) -> None:
+        with pytest.raises(RuntimeError), store.transaction():
+            assert queued(store)
+            raise RuntimeError
+        assert (store.mail_waiting(), store.mail_of(1)) == (0, [])
+        assert queued(store), "nor was it counted"
+
     def test_what_is_old_is_forgotten(self, store: Store) -> None:
         queued(store, 1)
         queued(store, 2, "other@firm.com", NOW + 1)
