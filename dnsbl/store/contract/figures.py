@@ -16,7 +16,7 @@ class Figures(Protocol):
 
     def change_figures(self, after: int, until: int) -> list[tuple[int, str, str, int]]:
         """(day since 1970, zone, codes, how many changes to that) of the journal's rows `after` < seq <= `until`. No
-        codes: it left."""
+        codes: it left. Rows about no zone (exemptions) do not count."""
         ...
 
     def entry_figures(self) -> list[tuple[tuple[int, ...], int]]:
