@@ -1,11 +1,12 @@
 """Configuration: TOML files to frozen models. Every mistake of every file is reported at once.
 
-`dnsbl.toml` is one `Config` (server.py); each `zones/NAME.toml` is one `ZoneDef` (zone.py), each `feeds/NAME.toml` one
+`dnsbl.toml` is one `Config` (server.py, distribution.py); each `zones/NAME.toml` is one `ZoneDef` (zone.py), each `feeds/NAME.toml` one
 `FeedDef` (feed.py); load.py reads them. Unknown keys are mistakes: a misspelt limit must not be a limit that does not
 hold.
 """
 
 from .base import RESERVED, parse_listen
+from .distribution import ExportConfig, FollowConfig, SecondaryConfig, TsigKeyConfig
 from .feed import Columns, FeedDef
 from .load import Settings, load, look
 from .server import Config, DnsConfig, GuardConfig, MailConfig, ProofConfig, RetentionConfig, TrapConfig
@@ -18,13 +19,17 @@ __all__ = [
     "Columns",
     "Config",
     "DnsConfig",
+    "ExportConfig",
     "FeedDef",
+    "FollowConfig",
     "GuardConfig",
     "MailConfig",
     "ProofConfig",
     "RetentionConfig",
+    "SecondaryConfig",
     "Settings",
     "TrapConfig",
+    "TsigKeyConfig",
     "ZoneDef",
     "load",
     "look",

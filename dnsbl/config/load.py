@@ -68,9 +68,11 @@ def look(explicit: Path | None = None) -> tuple[Settings, list[str]]:
         update={
             "data_dir": base / config.data_dir,
             "store": placed(config.store, base),
-            "dns": placed_files(config.dns, base, "query_log"),
+            "dns": placed_files(config.dns, base, "query_log", "tls_cert", "tls_key"),
             "trap": placed_files(config.trap, base, "tls_cert", "tls_key"),
             "geo": placed_files(config.geo, base, "directory"),
+            "follow": [placed_files(each, base, "tls_ca") for each in config.follow],
+            "export": [placed_files(each, base, "directory") for each in config.export],
         }
     )
     zones = read_directory(base, config.zones_dir, "zones", ZoneDef, mistakes)

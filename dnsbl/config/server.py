@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from .base import Listen, Model, Name, Network, Seconds, Share, host_name, parse_listen
+from .distribution import ExportConfig, FollowConfig, SecondaryConfig, TsigKeyConfig
 
 __all__ = [
     "Config", "DnsConfig", "GeoConfig", "GuardConfig", "MailConfig", "ProofConfig", "RetentionConfig",
@@ -46,7 +47,14 @@ MAX_THREADS = 64  # for each address; the unit in systemd/ allows some hundreds 
 class DnsConfig(Model):
     listen: list[Listen] = ["127.0.0.1:5300"]
     native: Literal["auto", "off", "require"] = "auto"
-    transfer: list[Network] = []
+    transfer: list[Network] = []  # who may take zones away by AXFR and IXFR; a zone can narrow it
+    transfer_keys: list[Name] = []  # with one of these keys; none: unsigned will do. A zone can narrow it
+    keys: list[TsigKeyConfig] = Field(default=[], max_length=256)
+    secondaries: list[SecondaryConfig] = Field(default=[], max_length=256)
+    catalog: Name | None = None  # origin of the catalog zone (RFC 9432)
+    tls_listen: list[Listen] = []  # queries and transfers over TLS (RFC 7858, 9103)
+    tls_cert: Path | None = None  # PEM
+    tls_key: Path | None = None
     nsid: str = ""  # RFC 5001: sent to those who ask; empty sends none
     version: str = "dnsbl"  # CH TXT version.bind; empty refuses
     udp_size: int = Field(default=1232, ge=512, le=4096)
@@ -54,6 +62,20 @@ class DnsConfig(Model):
     threads: int = Field(default=0, ge=0, le=MAX_THREADS)  # native path: UDP threads; 0: one for each processor
     query_log: Path | None = None  # none: queries are not logged
     query_log_rate: int = Field(default=100, ge=1, le=10_000)  # records a second
+
+    @model_validator(mode="after")
+    def known_keys(self) -> DnsConfig:
+        names = [key.name.lower() for key in self.keys]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"keys: declared twice: {', '.join(twice)}")
+        used = [*self.transfer_keys, *(each.key for each in self.secondaries if each.key)]
+        if unknown := sorted({name for name in used if name.lower() not in names}):
+            raise ValueError(f"no such key: {', '.join(unknown)}; declare it in [[dns.keys]]")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key come together")
+        if self.tls_listen and not self.tls_cert:
+            raise ValueError("tls_listen: tls_cert and tls_key are needed with it")
+        return self
 
     @field_validator("query_log", mode="before")
     @classmethod
@@ -225,6 +247,18 @@ class Config(Model):
     guard: GuardConfig = GuardConfig()
     geo: GeoConfig = GeoConfig()
     retention: RetentionConfig = RetentionConfig()
+    follow: list[FollowConfig] = []
+    export: list[ExportConfig] = []
+
+    @model_validator(mode="after")
+    def followed(self) -> Config:
+        zones = [each.zone for each in self.follow]
+        if twice := sorted({zone for zone in zones if zones.count(zone) > 1}):
+            raise ValueError(f"follow: declared twice: {', '.join(twice)}")
+        names = {key.name.lower() for key in self.dns.keys}
+        if unknown := sorted({each.key for each in self.follow if each.key and each.key.lower() not in names}):
+            raise ValueError(f"follow: no such key: {', '.join(unknown)}; declare it in [[dns.keys]]")
+        return self
 
     def changed(self, other: Config) -> list[str]:
         """The settings and sections in which another one differs, by name."""

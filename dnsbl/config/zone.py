@@ -174,7 +174,10 @@ class ZoneDef(Model):
     policy: Policy = Policy()
     checks: Checks = Checks()
     removal: Removal = Removal()
-    transfer: list[Network] | None = None
+    transfer: list[Network] | None = None  # none: as dns.transfer says; else only from these of its networks
+    transfer_keys: list[Name] | None = None  # none: as dns.transfer_keys says
+    zonemd: bool = False  # a digest of the whole zone at its origin (RFC 8976), made anew at each publish
+    terms: Literal["leave-out", "refuse"] = "leave-out"  # entries that feeds' terms keep from being given away
     codes: list[CodeDef] = Field(min_length=1, max_length=60)
 
     @field_validator("origin")
