@@ -1,8 +1,8 @@
 """Configuration: TOML files to frozen models. Every mistake of every file is reported at once.
 
-`dnsbl.toml` is one `Config` (server.py, distribution.py); each `zones/NAME.toml` is one `ZoneDef` (zone.py), each `feeds/NAME.toml` one
-`FeedDef` (feed.py); load.py reads them. Unknown keys are mistakes: a misspelt limit must not be a limit that does not
-hold.
+`dnsbl.toml` is one `Config` (server.py, distribution.py); each `zones/NAME.toml` is one `ZoneDef` (zone.py), each
+`feeds/NAME.toml` one `FeedDef` (feed.py); load.py reads them. Unknown keys are mistakes: a misspelt limit must not be a
+limit that does not hold.
 """
 
 from .base import RESERVED, parse_listen
