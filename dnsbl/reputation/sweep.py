@@ -16,6 +16,7 @@ from .guard import Guard
 from .holding import end_days, record
 from .ruling import Led, rule
 from .score import NEVER, Bools, Claims, Decided, Weighing, decide
+from .terms import Sharing, shareable
 
 __all__ = ["ExemptionCache", "sweep"]
 
@@ -110,10 +111,12 @@ def settle(
             rulings[zone.name] = ruling = rule(guard, zone.name, led, sources, holds, store, now)
             free &= np.array([subjects[place] not in ruling.blocked for place in decided.places.tolist()])
         ended |= yielded(zone, exempt, [subjects[place] for place in decided.places[free].tolist()])
-        decisions[zone.name] = differences(zone, subjects, before, decided, free, now)
+        sharing = shareable(ours, weighing, sources, stands, now)
+        withheld = store.withheld_of(zone.name, subjects)
+        decisions[zone.name] = differences(zone, subjects, before, decided, free, now, sharing, withheld)
     for name in with_listings - set(zones):  # a zone whose file was removed lists nothing any more
         gone = list(store.listings_of(name, subjects))
-        decisions[name] = Decision([], gone, [(subject, "") for subject in gone])
+        decisions[name] = Decision([], gone, [(subject, "") for subject in gone], given=gone)
     store.decide(now, decisions, subjects)
     for name, ruling in rulings.items():  # after it: what is touched anew stays touched
         record(store, guard, name, ruling, now)
@@ -173,19 +176,30 @@ def differences(
     decided: Decided,
     listed: Bools,
     now: int,
+    sharing: Sharing,
+    withheld: Mapping[bytes, str],
 ) -> Decision:
-    """What a zone's listings become; rows that stay as they are, are not written."""
+    """What a zone's listings become; rows that stay as they are, are not written. `withheld`: what was given away of
+    those that were not given away as they are; `sharing`: what may be now."""
     decision = Decision()
     texts: dict[int, str] = {}
     staying = set()
+    still = set()  # withheld, as before or anew
     columns = (decided.places, decided.codes, decided.until, decided.due)
     rows = zip(*(column[listed].tolist() for column in columns), strict=True)
     for place, codes, until, due in rows:
         subject = subjects[place]
         old = before.get(subject)
         text = texts.get(codes) or texts.setdefault(codes, codes_text(zone, codes))
+        others, turns = sharing.get(place, (codes, NEVER))
+        if codes & ~others:
+            still.add(subject)
+            left = codes_text(zone, codes & others)
+            if withheld.get(subject) != left:
+                decision.withheld.append((subject, left))
         leaves = None if until == NEVER else until
-        changes = None if due == NEVER else due
+        soonest = min(due, turns or NEVER)
+        changes = None if soonest == NEVER else soonest
         if old is None:
             decision.written.append((subject, text, now, leaves, changes))
             decision.journal.append((subject, text))
@@ -198,6 +212,11 @@ def differences(
         decision.written.append((subject, text, old[2], leaves, changes))
     decision.left = [subject for subject in before if subject not in staying]
     decision.journal += [(subject, "") for subject in decision.left]
+    decision.given = [subject for subject in withheld if subject not in still]
+    if decision.withheld or decision.given:
+        told = {subject for subject, _ in decision.journal}
+        turned = [*(subject for subject, _ in decision.withheld), *decision.given]
+        decision.looked = [subject for subject in turned if subject not in told]
     return decision
 
 

@@ -93,8 +93,8 @@ class ClaimsPart(Base):
             )
             row = connection.execute(f"{SOURCES} WHERE name = ?", (name,)).fetchone()
             if (
-                before is not None and before[3:5] != row[3:5]
-            ):  # another trust or family: what it claims weighs otherwise
+                before is not None and before[3:6] != row[3:6]
+            ):  # another trust or family: what it claims weighs otherwise; other terms: it may be given away or not
                 touch_source(connection, row[0])
         return source_of(row)
 
@@ -226,7 +226,7 @@ class ClaimsPart(Base):
 
 SOURCE_FIELDS = "id, name, kind, trust, family, redistribute, granted, simulated, daily, half_weight, zones, network"
 SOURCES = f"SELECT {SOURCE_FIELDS} FROM source"
-WEIGHTLESS = frozenset(("redistribute", "granted", "daily"))  # fields that change no score
+WEIGHTLESS = frozenset(("granted", "daily"))  # fields that change nothing that is decided
 TOUCH = "INSERT OR IGNORE INTO touched VALUES (?)"
 
 

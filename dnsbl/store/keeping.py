@@ -47,6 +47,10 @@ WRONG = {
     "reports that evidence does not show": (f"{FOLDED} EXCEPT {EVIDENCE}", REBUILD),
     "rows of evidence that no reports explain": (f"{EVIDENCE} EXCEPT {FOLDED}", REBUILD),
     "listings that are not as the journal last said": (f"{LISTED} EXCEPT {JOURNALLED}", REBUILD),
+    "listings withheld that are not there": (
+        "SELECT zone, subject FROM withheld EXCEPT SELECT zone, subject FROM listing",
+        REBUILD,
+    ),
     "listings of the journal that are lost": (f"{JOURNALLED} EXCEPT {LISTED}", REBUILD),
 }
 

@@ -9,10 +9,10 @@ from ..subjects import ancestors, inside
 from .base import Base, Connection
 from .claims import TOUCH, ask
 from .contract import Change, Decision, ListingRow
+from .listed import Listed
 
 __all__ = ["ListingsPart"]
 
-CHUNK = 50_000  # rows read at once
 NEXT_ZONE = "SELECT min(zone) FROM listing WHERE zone > ?"
 
 
@@ -81,18 +81,6 @@ class ListingsPart(Base):
         count: int = self.rows("SELECT count(*) FROM touched")[0][0]
         return count
 
-    def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]:
-        def work(connection: Connection) -> dict[bytes, ListingRow]:
-            ask(connection, subjects)
-            found = connection.execute(
-                "SELECT asked.subject, codes, since, until, due FROM asked "
-                "CROSS JOIN listing ON listing.zone = ? AND listing.subject = asked.subject",
-                (zone,),
-            )
-            return {row[0]: ListingRow._make(row) for row in found}
-
-        return self.read(work)
-
     def decide(self, at: int, decisions: Mapping[str, Decision], settled: Sequence[bytes]) -> None:
         with self.transaction() as connection:
             for zone, decision in decisions.items():
@@ -103,63 +91,66 @@ class ListingsPart(Base):
 
     # out
 
+    @property
+    def shared(self) -> Listed:
+        return Listed(self, "given")
+
+    @property
+    def listed(self) -> Listed:
+        """Everything."""
+        return Listed(self, "listing")
+
+    def listings_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, ListingRow]:
+        return self.listed.listings_of(zone, subjects)
+
     def listing_chunks(self, zone: str, low: bytes, high: bytes) -> Iterator[list[tuple[bytes, str]]]:
-        with self.said():
-            # A cursor of its own: it reads one moment of the store to its end, whatever is written meanwhile.
-            cursor = self.reader.execute(
-                "SELECT subject, codes FROM listing WHERE zone = ? AND subject >= ? AND subject < ? ORDER BY subject",
-                (zone, low, high),
-            )
-            while rows := cursor.fetchmany(CHUNK):
-                yield rows
+        return self.listed.listing_chunks(zone, low, high)
 
     def any_listing(self, zone: str, low: bytes, high: bytes) -> bool:
-        return bool(
-            self.rows(
-                "SELECT EXISTS (SELECT 1 FROM listing WHERE zone = ? AND subject >= ? AND subject < ?)", zone, low, high
-            )[0][0]
-        )
+        return self.listed.any_listing(zone, low, high)
 
     def listings_touching(self, zone: str, subject: bytes) -> list[tuple[bytes, str]]:
-        low, high = inside(subject)
-        above = list(ancestors(subject))
-        marks = ",".join("?" * len(above))
-        return self.rows(
-            "SELECT subject, codes FROM listing WHERE zone = ? AND subject >= ? AND subject < ? "
-            f"UNION SELECT subject, codes FROM listing WHERE zone = ? AND subject IN ({marks})",
-            zone,
-            low,
-            high,
-            zone,
-            *above,
-        )
+        return self.listed.listings_touching(zone, subject)
 
     def listing_count(self, zone: str) -> int:
-        count: int = self.rows("SELECT count(*) FROM listing WHERE zone = ?", zone)[0][0]
+        return self.listed.listing_count(zone)
+
+    def changes_since(self, zone: str, seq: int, limit: int) -> list[Change]:
+        return self.listed.changes_since(zone, seq, limit)
+
+    def change_seq(self) -> int:
+        return self.listed.change_seq()
+
+    def identity(self) -> str:
+        return self.listed.identity()
+
+    def withheld_of(self, zone: str, subjects: Sequence[bytes]) -> dict[bytes, str]:
+        if not self.any_withheld(zone):
+            return {}
+
+        def work(connection: Connection) -> dict[bytes, str]:
+            ask(connection, subjects)
+            return dict(
+                connection.execute(
+                    "SELECT asked.subject, codes FROM asked "
+                    "CROSS JOIN withheld ON withheld.zone = ? AND withheld.subject = asked.subject",
+                    (zone,),
+                ).fetchall()
+            )
+
+        return self.read(work)
+
+    def any_withheld(self, zone: str) -> bool:
+        return bool(self.rows("SELECT EXISTS (SELECT 1 FROM withheld WHERE zone = ?)", zone)[0][0])
+
+    def withheld_count(self, zone: str) -> int:
+        count: int = self.rows("SELECT count(*) FROM withheld WHERE zone = ?", zone)[0][0]
         return count
 
     def zones_listed(self) -> set[str]:
         """Names of the zones that have listings."""
         with self.said():
             return zones_in(self.reader)
-
-    def changes_since(self, zone: str, seq: int, limit: int) -> list[Change]:
-        rows = self.rows(
-            "SELECT seq, at, zone, subject, codes FROM listing_change WHERE seq > ? AND zone IN (?, '') "
-            "ORDER BY seq LIMIT ?",
-            seq,
-            zone,
-            limit,
-        )
-        return [Change._make(row) for row in rows]
-
-    def change_seq(self) -> int:
-        seq: int = self.rows("SELECT coalesce(max(seq), 0) FROM listing_change")[0][0]
-        return seq
-
-    def identity(self) -> str:
-        value: str = self.rows("SELECT value FROM meta WHERE key = 'identity'")[0][0]
-        return value
 
 
 def zones_in(connection: sqlite3.Connection) -> set[str]:
@@ -185,4 +176,15 @@ def write_listings(connection: sqlite3.Connection, at: int, zone: str, decision:
     connection.executemany(
         "INSERT INTO listing_change (at, zone, subject, codes) VALUES (?, ?, ?, ?)",
         [(at, zone, subject, codes) for subject, codes in decision.journal],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO withheld (zone, subject, codes) VALUES (?, ?, ?)",
+        [(zone, subject, codes) for subject, codes in decision.withheld],
+    )
+    connection.executemany(
+        "DELETE FROM withheld WHERE zone = ? AND subject = ?", [(zone, subject) for subject in decision.given]
+    )
+    connection.executemany(  # as when an exemption ends: no listing changed, but whoever publishes is to look
+        "INSERT INTO listing_change (at, zone, subject, codes) VALUES (?, '', ?, '')",
+        [(at, subject) for subject in decision.looked],
     )

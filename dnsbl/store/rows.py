@@ -88,6 +88,9 @@ class Decision:
     written: list[tuple[bytes, str, int, int | None, int | None]] = field(default_factory=list)  # as `ListingRow`
     left: list[bytes] = field(default_factory=list)
     journal: list[tuple[bytes, str]] = field(default_factory=list)
+    withheld: list[tuple[bytes, str]] = field(default_factory=list)  # of these only such codes may be given away
+    given: list[bytes] = field(default_factory=list)  # nothing is withheld of these any more
+    looked: list[bytes] = field(default_factory=list)  # of `withheld` and `given`, those that are not in `journal`
 
 
 class Change(NamedTuple):

@@ -290,10 +290,35 @@ CREATE INDEX exemption_by_origin ON exemption (origin);
 CREATE INDEX listing_change_by_subject ON listing_change (subject, zone);
 """
 
+FOURTH = """
+-- Of listings that stand on feeds whose terms forbid giving them away: the codes that stand without those; '': none.
+CREATE TABLE withheld (
+    zone TEXT NOT NULL, subject BLOB NOT NULL, codes TEXT NOT NULL,
+    PRIMARY KEY (zone, subject)
+) WITHOUT ROWID;
+-- What may be given away.
+CREATE VIEW given AS
+SELECT listing.zone, listing.subject, coalesce(withheld.codes, listing.codes) AS codes, since, until, due FROM listing
+LEFT JOIN withheld ON withheld.zone = listing.zone AND withheld.subject = listing.subject
+WHERE withheld.codes IS NULL OR withheld.codes != '';
+-- What stands on such feeds is decided once more.
+INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM entry
+WHERE source IN (SELECT id FROM source WHERE NOT redistribute);
+INSERT OR IGNORE INTO touched SELECT DISTINCT subject FROM evidence
+WHERE source IN (SELECT id FROM source WHERE NOT redistribute);
+
+-- What was asked in DNS with each key.
+CREATE TABLE query_usage (
+    key INTEGER NOT NULL, day INTEGER NOT NULL, zone TEXT NOT NULL, queries INTEGER NOT NULL, refused INTEGER NOT NULL,
+    PRIMARY KEY (key, day, zone)
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS: list[tuple[str, str]] = [
     ("first tables", FIRST),
     ("traps, partners and guards", SECOND),
     ("removals and the desk", THIRD),
+    ("distribution", FOURTH),
 ]
 
 

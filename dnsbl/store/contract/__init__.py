@@ -35,7 +35,7 @@ from ..rows import (
 )  # fmt: skip
 from .deeds import Asked, Deed, Deeds
 from .figures import Figures
-from .flow import Flow
+from .flow import Flow, Listed
 from .hooks import Hooks
 from .mail import Mail
 from .people import People
@@ -43,7 +43,7 @@ from .removals import Removals
 
 __all__ = [
     "Asked", "Attempt", "Change", "Decision", "Deed", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key",
-    "KeyDay", "KeyLimits", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
+    "KeyDay", "KeyLimits", "Listed", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
 ]  # fmt: skip
 
 
