@@ -201,10 +201,12 @@ class App:
 
     def reconcile(self) -> None:
         """Decide everything anew where the rules are others than those the listings were decided by; and let go what
-        feeds that are off or gone still hold."""
-        enabled = {feed.name for feed in self.feeds_on()}
+        feeds that are off or gone still hold. What feeds may be trusted, and given away, is as their files say now."""
+        enabled = {feed.name: feed for feed in self.feeds_on()}
         for source in self.store.sources().values():
-            if source.kind == "feed" and source.name not in enabled:
+            if source.kind == "feed" and source.name in enabled:
+                pulling.feed_source(self.store, enabled[source.name])
+            elif source.kind == "feed":
                 entry = self.store.replace_entries(source.id, {}, {}, "other", clock.now())
                 freed = self.store.replace_exemptions(source.name, [], "", clock.now())
                 if entry.left:
