@@ -3,14 +3,21 @@ on the set-up page, with a code that works once."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .screens import out, table
 from .verbs import as_json, emit, opened
 
+if TYPE_CHECKING:
+    from .people import People
+
 __all__ = ["person"]
+
+Said = tuple[dict[str, Any], str]  # what changed, for scripts; a sentence for people
 
 
 @click.group()
@@ -45,59 +52,58 @@ def person_password(name: str, as_json: bool) -> None:
         emit(as_json, app.people.new_password(name), show_setup)
 
 
-@person.command("role")
-@click.argument("name")
+def change(verb: str) -> Callable[[Callable[..., Said]], click.Command]:
+    """A verb that changes somebody, by what it does with the people, a name, and its own arguments."""
+
+    def made(does: Callable[..., Said]) -> click.Command:
+        @person.command(verb)
+        @click.argument("name")
+        @as_json
+        @wraps(does)
+        def changed(name: str, as_json: bool, **arguments: str) -> None:
+            with opened() as app:
+                value, sentence = does(app.people, name, **arguments)
+            emit(as_json, {"name": name, **value}, lambda _: click.echo(sentence))
+
+        return changed
+
+    return made
+
+
+@change("role")
 @click.argument("role")
-@as_json
-def person_role(name: str, role: str, as_json: bool) -> None:
+def person_role(people: People, name: str, role: str) -> Said:
     """Give a person another role; whatever sessions there are end."""
-    with opened() as app:
-        app.people.set_role(name, role)
-    said(as_json, {"name": name, "role": role}, f"{name} has the role {role} from the next sign-in on")
+    people.set_role(name, role)
+    return {"role": role}, f"{name} has the role {role} from the next sign-in on"
 
 
-@person.command("disable")
-@click.argument("name")
-@as_json
-def person_disable(name: str, as_json: bool) -> None:
+@change("disable")
+def person_disable(people: People, name: str) -> Said:
     """Shut a person out, at once."""
-    with opened() as app:
-        app.people.disable(name)
-    said(as_json, {"name": name, "disabled": True}, f"{name} is out and cannot sign in")
+    people.disable(name)
+    return {"disabled": True}, f"{name} is out and cannot sign in"
 
 
-@person.command("enable")
-@click.argument("name")
-@as_json
-def person_enable(name: str, as_json: bool) -> None:
+@change("enable")
+def person_enable(people: People, name: str) -> Said:
     """Let a person in again; lifts a lock after failures, too."""
-    with opened() as app:
-        app.people.enable(name)
-    said(as_json, {"name": name, "disabled": False}, f"{name} can sign in")
+    people.enable(name)
+    return {"disabled": False}, f"{name} can sign in"
 
 
-@person.command("reset-second")
-@click.argument("name")
-@as_json
-def person_reset_second(name: str, as_json: bool) -> None:
+@change("reset-second")
+def person_reset_second(people: People, name: str) -> Said:
     """Forget a person's app and passkeys: new ones are set up at the next sign-in. Be sure who asks for it."""
-    with opened() as app:
-        app.people.reset_second(name)
-    said(as_json, {"name": name, "second": False}, f"{name} sets up a second factor at the next sign-in")
+    people.reset_second(name)
+    return {"second": False}, f"{name} sets up a second factor at the next sign-in"
 
 
-@person.command("sign-out")
-@click.argument("name")
-@as_json
-def person_sign_out(name: str, as_json: bool) -> None:
+@change("sign-out")
+def person_sign_out(people: People, name: str) -> Said:
     """End all sessions of a person."""
-    with opened() as app:
-        ended = app.people.sign_out(name)
-    said(as_json, {"name": name, "ended": ended}, f"{name}: {ended} sessions ended")
-
-
-def said(as_json: bool, value: dict[str, Any], sentence: str) -> None:
-    emit(as_json, value, lambda _: click.echo(sentence))
+    ended = people.sign_out(name)
+    return {"ended": ended}, f"{name}: {ended} sessions ended"
 
 
 def show_setup(made: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh import lay_down
 
 from dnsbl import __version__, clock
 from dnsbl.cli import main
@@ -55,6 +57,7 @@ def dnsbl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.
     """The program with no configuration but an empty catalogue of feeds, in a directory of its own."""
     (tmp_path / "feeds").mkdir()
     (tmp_path / "dnsbl.toml").write_text('feeds_dir = "feeds"\n')
+    lay_down(tmp_path / "dnsbl-data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DNSBL_CONFIG", raising=False)
 
@@ -247,6 +250,7 @@ def test_a_warning_list_exempts(dnsbl: Dnsbl) -> None:
 
 
 def test_feed_test_stores_nothing(dnsbl: Dnsbl, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "dnsbl-data")
     (tmp_path / "list.txt").write_bytes(LIST)
     value = dnsbl("feed", "test", "list.txt", "--json").json
     assert {"taken", "repeated", "rejected", "rejects", "format"} <= value.keys()

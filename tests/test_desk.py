@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh import settings_in
 
 from dnsbl import clock
 from dnsbl.app import App
-from dnsbl.config import Settings
 from dnsbl.desk import VOICES, base
 from dnsbl.errors import IntakeError, StoreError
 from dnsbl.intake.partners import create_key, digest, find_key
@@ -398,7 +398,8 @@ def old_store(path: Path) -> None:
     connection.close()
 
 
-def test_a_store_of_the_version_before_keeps_everything(settings: Settings) -> None:
+def test_a_store_of_the_version_before_keeps_everything(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "old")
     path = settings.config.data_dir / "store.sqlite"
     old_store(path)
     with App(settings) as app:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -30,6 +31,7 @@ README = (ROOT / "README.md").read_text()
 SECONDS = 60
 INSTALL_SECONDS = 240
 TOUR_SECONDS = 600  # the whole tour with its installation, beside other work
+PIP_CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache" / "pip")  # what was fetched once will do
 OPTIONS_OF_ALL = {"--help", "--json", "--child"}
 
 
@@ -169,7 +171,7 @@ def shell(command: str, where: Path, seconds: int = SECONDS) -> subprocess.Compl
         capture_output=True,
         text=True,
         timeout=seconds,
-        env={"PATH": path, "HOME": str(where)},
+        env={"PATH": path, "HOME": str(where), "PIP_CACHE_DIR": PIP_CACHE},
     )
 
 

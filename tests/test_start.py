@@ -247,7 +247,6 @@ async def test_figures_that_cannot_be_written_are_said_once_and_so_is_their_retu
     """A full disk makes `queries` and /metrics old; the log is where the operator learns why."""
     monkeypatch.setattr("dnsbl.front.COUNTERS_EVERY", 0.001)
     run = settings.config.data_dir / "run"
-    run.parent.mkdir(parents=True)
     run.write_text("no directory")
     front = Front(settings, None)
     front.up = True

@@ -11,6 +11,7 @@ from ..geo import Networks
 from ..removal.machine import OPEN, PERSON
 from ..removal.reasons import from_json
 from ..removal.requests import Removals
+from ..store import Store
 from ..store.contract.removals import Removal
 from ..subjects import is_ip, kind, text
 
@@ -41,14 +42,15 @@ class RemovalDesk:
     ) -> list[dict[str, Any]]:
         """The newest first; without states and subject those that are open. `before` a number: the next page."""
         states = states or (() if subject is not None else OPEN)
-        return [removal_row(each) for each in self.removals.store.removals(states, subject, before, limit)]
+        store = self.removals.store
+        return [removal_row(store, each) for each in store.removals(states, subject, before, limit)]
 
     # the queue
 
     def queue(self, after: int | None = None, limit: int = QUEUE) -> list[dict[str, Any]]:
         """Those that wait for a person, the longest first; `after` a number: those behind it. Reads no others."""
-        beside = self.place(after) if after is not None else (0, 0)
-        return [removal_row(each) for each in self.removals.store.removals_waiting(PERSON, limit, beside)]
+        store, beside = self.removals.store, self.place(after) if after is not None else (0, 0)
+        return [removal_row(store, each) for each in store.removals_waiting(PERSON, limit, beside)]
 
     def counts(self) -> dict[str, int]:
         """How many wait for a person, and how many of them for too long."""
@@ -93,9 +95,10 @@ class RemovalDesk:
     def show(self, number: int) -> dict[str, Any]:
         """One request with its moves, the earlier ones for its subject, and why that is listed."""
         found = self.find(number)
-        earlier = self.removals.store.removals((), found.subject, limit=EARLIER + 1)
+        store = self.removals.store
+        earlier = store.removals((), found.subject, limit=EARLIER + 1)
         return {
-            **removal_row(found),
+            **removal_row(store, found),
             **self.whereabouts(found),
             "history": [
                 {
@@ -104,21 +107,19 @@ class RemovalDesk:
                     "who": event.who,
                     **told(event.why),
                 }
-                for event in self.removals.store.removal_events(number)
+                for event in store.removal_events(number)
             ],
-            "mails": self.mails(number),
+            "mails": self.mails(found),
             "queue": self.beside(number),
-            "earlier": [removal_row(each) for each in earlier if each.id != number][:EARLIER],
+            "earlier": [removal_row(store, each) for each in earlier if each.id != number][:EARLIER],
             "check": self.check(text(found.subject)),
         }
 
-    def mails(self, number: int) -> list[dict[str, Any]]:
+    def mails(self, found: Removal) -> list[dict[str, Any]]:
         """What became of the mails that asked for proof; to whom they went is not said here. `said` is untrusted."""
-        store = self.removals.store
         return [
             {"at": clock.rfc3339(mail.at), "state": mail.state, "tries": mail.tries, "said": mail.said}
-            for challenge in store.challenges_of(number)
-            for mail in store.mail_of(challenge.id)
+            for mail in self.removals.mails(found)
         ]
 
     def whereabouts(self, found: Removal) -> dict[str, Any]:
@@ -133,7 +134,8 @@ class RemovalDesk:
 
     def decide(self, number: int, grant: bool, answer: str, who: str, firm: bool = False) -> dict[str, Any]:
         """A person decides; the caller settles. Raises IntakeError where it does not wait for one any more."""
-        return removal_row(self.removals.decide(number, grant, who, answer, clock.now(), firm))
+        decided = self.removals.decide(number, grant, who, answer, clock.now(), firm)
+        return removal_row(self.removals.store, decided)
 
 
 def told(why: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -141,8 +143,9 @@ def told(why: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"reasons": [str(reason.phrase()) for reason in from_json(why)], "why": [dict(each) for each in why]}
 
 
-def removal_row(found: Removal) -> dict[str, Any]:
+def removal_row(store: Store, found: Removal) -> dict[str, Any]:
     """A request as the desk sees it. `said` is a stranger's words."""
+    ends = store.removal_ends(found.subject, found.zones) if found.granted is not None else None
     return {
         "id": found.id,
         "subject": text(found.subject),
@@ -157,7 +160,7 @@ def removal_row(found: Removal) -> dict[str, Any]:
         "changed_at": clock.rfc3339(found.changed),
         "overdue": found.state == PERSON and found.changed < clock.now() - ANSWER_DAYS * clock.DAY,
         "expires": clock.rfc3339(found.expires),
-        "exempt_until": clock.rfc3339(found.until),
+        "exempt_until": clock.rfc3339(ends),
         "said": found.said,
         "decider": found.decider or None,
         "answer": found.answer or None,

@@ -62,7 +62,7 @@ class SearchPart(FeedsPart):
     def removals_about(self, subject: bytes | None, limit: int) -> list[dict[str, Any]]:
         """Requests for its removal, the newest first, however they stand."""
         found = self.store.removals((), listing_key(subject), limit=limit) if subject else []
-        return [removal_row(each) for each in found]
+        return [removal_row(self.store, each) for each in found]
 
     def named_sources(self, said: str, limit: int) -> list[dict[str, Any]]:
         found = self.store.sources().values()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ..clock import DAY
 from ..config import PROOFS, ZoneDef
 from ..errors import IntakeError
+from ..store.contract.mail import Outgoing
 from ..store.contract.removals import Challenge, Removal
 from ..subjects import domain_key, kind, listing_key
 from . import proofs
@@ -131,6 +132,11 @@ class Removals(Deciding):
             for each in self.store.challenges_of(removal.id)
             if each.proof == "dns" and each.used is None
         ]
+
+    def mails(self, removal: Removal) -> list[Outgoing]:
+        """What was queued to ask mailboxes about it, the oldest first."""
+        found = [mail for each in self.store.challenges_of(removal.id) for mail in self.store.mail_of(each.id)]
+        return sorted(found, key=lambda mail: mail.at)
 
     def mail_names(self, removal: Removal, given: str, now: int) -> list[str]:
         """Whose mailboxes may be asked about a name or hash. Names that are not listed themselves, below one that is,

@@ -24,6 +24,7 @@ from dnslib import QTYPE, RCODE, DNSRecord
 from dnsbl.zones.served import read_pointer
 
 ROOT = Path(__file__).parent.parent.parent
+COMPILED_ANEW = "PYTHONDONTWRITEBYTECODE"  # for each process: an installed program is not
 SECONDS = 60  # a test that waits longer has found a fault
 PROGRAM = [sys.executable, "-m", "dnsbl"]
 
@@ -66,7 +67,7 @@ def reverse(address: str) -> str:
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """This one, without what a service manager, a terminal or a configuration of somebody else's says."""
-    ours = ("DNSBL_", "LISTEN_", "WATCHDOG_", "NOTIFY_", "JOURNAL_", "COLUMNS", "FORCE_COLOR")
+    ours = ("DNSBL_", "LISTEN_", "WATCHDOG_", "NOTIFY_", "JOURNAL_", "COLUMNS", "FORCE_COLOR", COMPILED_ANEW)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours) or name == "DNSBL_NATIVE"}
     return {**kept, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **(more or {})}
 

@@ -1,5 +1,6 @@
-"""`kill -9` in the middle of an import, of a publish and of a serving program, fifty times in all. After each the
-store is clean, every report that was acknowledged is there, and DNS answers from the snapshots that were left.
+"""`kill -9` in the middle of an import, of a publish and of a serving program: fifty times in all, or sixteen where the
+tests marked `long` are left out. After each the store is clean, every report that was acknowledged is there, and DNS
+answers from the snapshots that were left.
 
 Acknowledged is what the program said before it was killed: a line that it printed after `take_reports` had returned,
 or status 200. The moment of each kill is drawn from a seed: so many acknowledgements, then a few milliseconds more.
@@ -26,7 +27,9 @@ from dnsbl.app import App
 from dnsbl.subjects import parse
 
 pytestmark = pytest.mark.heavy
-IMPORTS, PUBLISHES, SERVES = 20, 20, 10
+LONG = pytest.mark.long
+PARTS = [(0, 6), pytest.param(1, 7, marks=LONG), pytest.param(2, 7, marks=LONG)]  # (part, kills) of imports, publishes
+SERVES = [(0, 4), pytest.param(1, 6, marks=LONG)]
 FIRST = int(time.time()) - 5 * 86_400  # the time of the first report; each has a second of its own
 
 # Imports a file without end, a few reports a transaction, and says how many were taken: `ack NUMBER`.
@@ -168,13 +171,13 @@ class Attempt(threading.Thread):
             raise self.error
 
 
-@pytest.mark.parametrize("part", [0, 1])
-def test_killed_in_the_middle_of_an_import(tmp_path: Path, part: int) -> None:
-    crashes(configure(tmp_path), IMPORT, IMPORTS // 2, seed=100 + part)
+@pytest.mark.parametrize(("part", "kills"), PARTS)
+def test_killed_in_the_middle_of_an_import(tmp_path: Path, part: int, kills: int) -> None:
+    crashes(configure(tmp_path), IMPORT, kills, seed=100 + part)
 
 
-@pytest.mark.parametrize("part", [0, 1])
-def test_killed_in_the_middle_of_a_publish(tmp_path: Path, part: int) -> None:
+@pytest.mark.parametrize(("part", "kills"), PARTS)
+def test_killed_in_the_middle_of_a_publish(tmp_path: Path, part: int, kills: int) -> None:
     """What was acknowledged is also in the zone once somebody settles again."""
     path = configure(tmp_path)
 
@@ -183,18 +186,19 @@ def test_killed_in_the_middle_of_a_publish(tmp_path: Path, part: int) -> None:
             app.settle()
             assert app.dns_codes("ip", parse(address(end - 1))) == ["127.0.0.2"]
 
-    crashes(path, PUBLISH, PUBLISHES // 2, seed=200 + part, each=settled)
+    crashes(path, PUBLISH, kills, seed=200 + part, each=settled)
 
 
-def test_killed_while_it_serves(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part", "kills"), SERVES)
+def test_killed_while_it_serves(tmp_path: Path, part: int, kills: int) -> None:
     """The whole program under reports by HTTP: front and back killed; each 200 is kept, and the next start answers."""
-    path, chance = configure(tmp_path), random.Random(300)
+    path, chance = configure(tmp_path), random.Random(300 + part)
     with path.open("a") as file:
         file.write("[guard]\nnetwork = 100000\n")  # this partner is about to list a whole network
     secret = json.loads(run(path, "key", "create", "acme", "--live", "--json").stdout)["secret"]
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/x-ndjson"}
     first = 0
-    for turn in range(SERVES):
+    for turn in range(kills):
         server = Server(tmp_path, config=path).start()
         if first:
             assert server.listed(address(0)) == ["127.0.0.2"], "right after the restart"

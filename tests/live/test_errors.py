@@ -126,6 +126,7 @@ def test_what_is_not_known(said: Said, path: Path, tmp_path: Path) -> None:
     assert json.loads(run(path, "key", "list", "--json").stdout) == []
 
 
+@pytest.mark.any_path
 def test_a_key_whose_name_is_taken_changes_nothing(path: Path) -> None:
     run(path, "key", "create", "acme", "--trust", "0.3")
     assert "'acme'" in line(path, "key", "create", "acme", "--trust", "1.0")
@@ -134,6 +135,7 @@ def test_a_key_whose_name_is_taken_changes_nothing(path: Path) -> None:
     assert "another source" in line(path, "key", "create", "mine", "--trust", "0.1")
 
 
+@pytest.mark.any_path
 def test_arguments_that_are_no_text(path: Path) -> None:
     done = subprocess.run(
         [*PROGRAM, "-c", str(path), "delist", "46.0.0.1", "--reason", b"\xff\xfe"],
@@ -143,6 +145,7 @@ def test_arguments_that_are_no_text(path: Path) -> None:
     assert done.stderr == b"dnsbl: an argument is not UTF-8 text\n"
 
 
+@pytest.mark.any_path
 def test_an_unknown_key_cannot_post(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         for header in ({}, {"Authorization": "Bearer dnsbl_nope"}, {"Authorization": "Basic eDp5"}):
@@ -228,6 +231,7 @@ def test_input_that_cannot_be_used(said: Said, path: Path, tmp_path: Path) -> No
     assert json.loads(run(path, "check", "46.0.0.1", "--json").stdout)["zones"][0]["breakdown"] == []
 
 
+@pytest.mark.any_path
 def test_gzip_that_is_cut_keeps_the_reports_before(path: Path, tmp_path: Path) -> None:
     rows = [f"{1_790_000_000 + n},46.0.{n >> 8}.{n & 255},spam,r{n * 7919 % 1009}" for n in range(20_000)]
     whole = gzip.compress("\n".join(["time,ip,category,reporter", *rows]).encode())
@@ -240,6 +244,7 @@ def test_gzip_that_is_cut_keeps_the_reports_before(path: Path, tmp_path: Path) -
     assert (counts["report"], counts["touched"]) == (taken, 0)
 
 
+@pytest.mark.any_path
 def test_standard_streams_that_are_closed(path: Path) -> None:
     def closed(*verb: str, streams: str) -> subprocess.CompletedProcess[str]:
         return run(path, *verb, code=None, launcher=["sh", "-c", f'exec "$@" {streams}', "sh"])
@@ -254,6 +259,7 @@ def test_standard_streams_that_are_closed(path: Path) -> None:
     assert counts["clean"] is True, "no message was written into the store"
 
 
+@pytest.mark.any_path
 @pytest.mark.parametrize(
     "verb",
     [["feed", "list"], ["feed", "list", "--json"], ["check", "46.0.0.1"], ["zone", "list"], ["version"], ["--help"],
@@ -386,6 +392,7 @@ def open_directory() -> Iterator[Path]:
         yield Path(found)
 
 
+@pytest.mark.any_path
 @ROOT_ONLY
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_directories_that_may_not_be_read_or_written(open_directory: Path) -> None:
@@ -417,6 +424,7 @@ def test_directories_that_may_not_be_read_or_written(open_directory: Path) -> No
 # what is on the disk is not what it should be
 
 
+@pytest.mark.any_path
 def test_a_store_that_is_no_database(path: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "store.sqlite").write_bytes(b"not at all a database" * 500)
@@ -434,6 +442,7 @@ def test_a_store_from_a_newer_version(path: Path, tmp_path: Path) -> None:
         server.logged("version 999")
 
 
+@pytest.mark.any_path
 def test_a_store_with_damaged_pages(path: Path, tmp_path: Path) -> None:
     run(path, "import", "-", "--source", "mine", input=many(5000))
     store = tmp_path / "data" / "store.sqlite"
@@ -464,6 +473,7 @@ def test_a_zone_that_was_never_built(path: Path) -> None:
     assert "zone ip was never built; run `dnsbl zone build ip`" in said
 
 
+@pytest.mark.any_path
 def test_a_backup_is_never_written_over(path: Path, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
     assert "there exists" in line(path, "store", "backup", "there")

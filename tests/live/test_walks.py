@@ -63,9 +63,10 @@ def ask(world: World, subject: str, address: str = "", turn: int = 0, said: str 
     return page
 
 
-def let_in(page: Any) -> None:
-    """Whoever was told to wait has waited as long as the page says, and goes on."""
-    if page.url.endswith("/delist") and page.get_by_role("button", name="Go on").count():
+def let_in(page: Any, turn: int) -> None:
+    """Without script: the visitor has waited as long as the page says, and goes on. With script nobody is told to wait:
+    what a walk looks for next would not come."""
+    if turn:
         ready = datetime.fromisoformat(page.locator("time").get_attribute("datetime")).timestamp()
         page.wait_for_timeout(max(0.0, ready - clock_now()) * 1000)
         page.get_by_role("button", name="Go on").click()
@@ -135,7 +136,7 @@ def own_address(world: World, turn: int) -> Walk:
     page.get_by_role("link", name="Ask for removal").first.click()
     page.get_by_role("button", name="Ask for removal").click()
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     freed(world, page, reverse(address), "ip")
     assert "The request came from the address itself." in page.locator("main").inner_text()
@@ -148,12 +149,13 @@ def mail_to_the_postmaster(world: World, turn: int) -> Walk:
     world.names.host(address, name)
     page = ask(world, address, turn=turn)
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     assert state(page) == "Waiting for proof that it is yours"
     card = page.locator("section", has=page.get_by_role("heading", name="By mail"))
     card.get_by_role("button", name="Find out who that is").click()
     shown = page.get_by_role("button", name="Mail a link to")
+    shown.last.wait_for()
     who = [each.inner_text().removeprefix("Mail a link to ") for each in shown.all()]
     assert who == [f"postmaster@{name}", f"abuse@{name}"]
     shown.first.click()
@@ -166,7 +168,7 @@ def record_in_the_reverse_zone(world: World, turn: int) -> Walk:
     address = data.BY_TXT[turn]
     page = ask(world, address, turn=turn)
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     page.get_by_role("button", name="It is there: look now").click()
     assert "The record is not there yet" in page.get_by_role("status").first.inner_text()
@@ -179,7 +181,7 @@ def domain(world: World, turn: int) -> Walk:
     name = data.DOMAINS[turn]
     page = ask(world, name, turn=turn)
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     if turn:
         page.get_by_role("button", name="Find out who that is").click()
@@ -195,7 +197,7 @@ def mail_address(world: World, turn: int) -> Walk:
     address = data.MAILS[turn]
     page = ask(world, address, turn=turn)
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     assert address not in page.locator("main").inner_text()
     page.get_by_label("The mail address that it is the hash of").fill("somebody-else@mail-example.com")
@@ -213,7 +215,7 @@ def web_address(world: World, turn: int) -> Walk:
     url = data.URLS[turn]
     page = ask(world, url, turn=turn)
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     assert put_record(world, page).startswith("_dnsbl-challenge.")
     page.get_by_role("button", name="It is there: look now").click()
@@ -236,12 +238,12 @@ def refusal(word: str, subject: str, address: str, *said: str) -> Callable[[Worl
         before = world.answers(reverse(subject), "ip")
         page = ask(world, subject, address, turn)
         yield page
-        let_in(page)
+        let_in(page, turn)
         at_its_page(page)
         assert state(page) == "Refused for now"
         found = reasons(page)
         assert all(each in found for each in said), found
-        assert page.get_by_role("button", name="Give it to a person").is_visible()
+        page.get_by_role("button", name="Give it to a person").wait_for()
         assert world.answers(reverse(subject), "ip") == before == "NOERROR"
 
     walk.__name__ = word
@@ -265,7 +267,7 @@ def not_listed(world: World, turn: int) -> Walk:
     assert "is not listed in any zone" in page.get_by_role("status").first.inner_text()
     page.get_by_role("button", name="Ask for removal").click()
     yield page
-    let_in(page)
+    let_in(page, turn)
     assert "there is nothing to remove" in page.get_by_role("alert").inner_text()
 
 
@@ -277,7 +279,7 @@ def nonsense(world: World, turn: int) -> Walk:
     page.get_by_label("What was wrong").fill("a long story")
     page.get_by_role("button", name="Ask for removal").click()
     yield page
-    let_in(page)
+    let_in(page, turn)
     assert "That cannot be taken" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Address, network").input_value() == "<b>&"
     assert page.get_by_label("What was wrong").input_value() == "a long story"
@@ -288,7 +290,7 @@ def to_a_person(world: World, turn: int) -> Walk:
     subject = data.APPEALS[turn]
     page = ask(world, subject, turn=turn, said=data.MARKUP)
     yield page
-    let_in(page)
+    let_in(page, turn)
     at_its_page(page)
     page.get_by_label("If none of this fits").fill("The address was sold to us.")
     page.get_by_role("button", name="Give it to a person").click()
@@ -324,8 +326,7 @@ WALKS: list[Callable[[World, int], Walk]] = [*FREE, *REFUSALS, not_listed, nonse
 
 @pytest.mark.parametrize("walk", WALKS)
 def test_with_script(world: World, walk: Callable[[World, int], Walk]) -> None:
-    for page in walk(world, 0):
-        assert page.get_by_role("button", name="Go on").count() == 0
+    (page,) = walk(world, 0)
     page.context.close()
 
 

@@ -67,4 +67,5 @@ class Person:
         self.page.goto("/admin")
         self.page.get_by_role("link", name=subject, exact=True).click()
         assert subject in self.page.get_by_role("heading", level=1).inner_text()
+        self.page.wait_for_load_state()  # its script hears keys from then on
         return self.page

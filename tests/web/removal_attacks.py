@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from html.parser import HTMLParser
 
-from removal_site import step
+from removal_site import ELSEWHERE, step, visitor
 from website import Site
 
 from dnsbl import clock
@@ -83,8 +83,7 @@ def rules_over(site: Site, *own: str, names: tuple[str, ...] = ()) -> None:
 
 async def confirm(site: Site, token: str) -> tuple[int, dict[str, str], bytes]:
     """Send a mailed token, from somewhere; all that one is told."""
-    headers = {"X-Forwarded-For": "198.41.0.9"}
-    async with site.client.post("/v1/confirmations", json={"token": token}, headers=headers) as response:
+    async with site.client.post("/v1/confirmations", json={"token": token}, headers=visitor(ELSEWHERE)) as response:
         headers = {name: value for name, value in response.headers.items() if name != "Date"}
         return response.status, headers, await response.read()
 

@@ -21,6 +21,8 @@ from dnsbl.web.admission.work import ALGORITHM, COST
 
 HOST, NEIGHBOUR = "45.9.1.7", "45.9.2.8"
 NAME = "bad.listed-example.com"
+ELSEWHERE = "198.41.0.9"  # where nothing is listed
+LISTED = ["127.0.0.2"]  # what the zone answers of a host that is
 
 
 @asynccontextmanager
@@ -83,7 +85,7 @@ async def ask(site: Site, subject: str, address: str, **more: object) -> dict:
 
 
 async def step(
-    site: Site, removal: Mapping[str, object], what: str, address: str = "198.41.0.9", **wanted: object
+    site: Site, removal: Mapping[str, object], what: str, address: str = ELSEWHERE, **wanted: object
 ) -> dict:
     path = f"/v1/removals/{removal['id']}/{what}"
     async with site.client.post(path, json=wanted, headers=visitor(address)) as response:
@@ -91,7 +93,7 @@ async def step(
 
 
 async def as_it_is(site: Site, removal: Mapping[str, object]) -> dict:
-    async with site.client.get(f"/v1/removals/{removal['id']}", headers=visitor("198.41.0.9")) as response:
+    async with site.client.get(f"/v1/removals/{removal['id']}", headers=visitor(ELSEWHERE)) as response:
         return await response.json()
 
 

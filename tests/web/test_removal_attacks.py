@@ -17,7 +17,9 @@ import pytest
 from multidict import CIMultiDict
 from removal_attacks import confirm, mailed_token, rules_over
 from removal_site import (
+    ELSEWHERE,
     HOST,
+    LISTED,
     NAME,
     NEIGHBOUR,
     answers,
@@ -36,9 +38,6 @@ from dnsbl import clock
 from dnsbl.store.contract import KeyLimits
 from dnsbl.subjects import parse
 from dnsbl.web.admission.rates import LIMITS, Limit, Rates
-
-ELSEWHERE = "198.41.0.9"
-LISTED = ["127.0.0.2"]
 
 
 def often(site: Site) -> None:

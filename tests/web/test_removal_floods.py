@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from removal_attacks import confirm, kept, mailed_token, rules_over
-from removal_site import HOST, NEIGHBOUR, answers, ask, listed_site, report_now, step, visitor, work
+from removal_site import ELSEWHERE, HOST, LISTED, NEIGHBOUR, answers, ask, listed_site, report_now, step, visitor, work
 from website import Site
 
 from dnsbl import clock
@@ -25,8 +25,6 @@ from dnsbl.errors import IntakeError
 from dnsbl.subjects import parse
 from dnsbl.web.admission.rates import LIMITS, Limit
 
-ELSEWHERE = "198.41.0.9"
-LISTED = ["127.0.0.2"]
 ROOT = Path(__file__).parent.parent.parent
 SECONDS = 60  # a child that takes longer is at fault
 
@@ -207,7 +205,7 @@ async def decided_by_both(site: Site, child: asyncio.subprocess.Process, number:
 
 @asynccontextmanager
 async def other_process(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    path = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
+    path = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "tests"), str(ROOT)])
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", DECIDES, str(directory),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},

@@ -20,7 +20,9 @@ import pytest
 from aiosmtpd.smtp import SMTP
 from removal_attacks import confirm, kept, mailed_token, rules_over
 from removal_site import (
+    ELSEWHERE,
     HOST,
+    LISTED,
     NAME,
     NEIGHBOUR,
     answers,
@@ -44,8 +46,6 @@ from dnsbl.subjects import parse
 from dnsbl.web.language import Languages
 from dnsbl.web.removals.letters import letter_writer
 
-ELSEWHERE = "198.41.0.9"
-LISTED = ["127.0.0.2"]
 HOUR = 3600
 
 

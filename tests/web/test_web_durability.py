@@ -18,7 +18,7 @@ SECONDS = 60  # for a round
 
 async def start(directory, name):
     """A child that serves; the process, its port and a key."""
-    path = os.pathsep.join([str(HERE), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")])
     child = await asyncio.create_subprocess_exec(
         sys.executable, str(HERE / "durable_child.py"), str(directory), name,
         stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from removal_site import (
+    ELSEWHERE,
     HOST,
     NAME,
     NEIGHBOUR,
@@ -27,8 +28,6 @@ from dnsbl import clock
 from dnsbl.hashing import email_hash
 from dnsbl.removal.proofs import challenge_names
 from dnsbl.subjects import parse, text
-
-ELSEWHERE = "198.41.0.9"
 
 
 class Resolver:
@@ -151,6 +150,19 @@ async def test_refused_in_the_pause_after_a_removal(tmp_path: Path) -> None:
         assert answers(site, HOST) == ["127.0.0.2"]
         found = await ask(site, HOST, HOST)
         assert [each["reason"] for each in found["reasons"]] == ["still-arriving", "cool-down"]
+
+
+async def test_the_desk_says_what_the_requester_is_told_about_the_end(tmp_path: Path) -> None:
+    """Also where new reports have ended it before its time."""
+    async with listed_site(tmp_path) as site:
+        found = await ask(site, HOST, HOST)
+        [row] = site.app.removal_desk.rows(["granted", "done"])
+        assert row["exempt_until"] == found["exempt_until"]
+        await asyncio.to_thread(report_now, site, HOST, clock.now() + 1)
+        ended = (await as_it_is(site, found))["exempt_until"]
+        assert ended < found["exempt_until"]
+        assert site.app.removal_desk.show(row["id"])["exempt_until"] == ended
+        assert [each["exempt_until"] for each in site.app.desk.search(HOST)["removals"]] == [ended]
 
 
 async def test_what_a_person_decides(tmp_path: Path) -> None:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import fresh
 from aiohttp import ClientSession, web
 
 from dnsbl import clock, config
 from dnsbl.app import App
 from dnsbl.intake.partners import create_key
 from dnsbl.web.app import WEB, make_app
+from dnsbl.web.openapi import describe
+from dnsbl.web.rendering import Pages
+from dnsbl.web.routes import ROUTES
 from dnsbl.web.state import Web
 
 
 def settings_in(directory: Path, proxies: Sequence[str] = ()) -> config.Settings:
-    found = config.load(Path(__file__).parent.parent / "samples" / "empty.toml")
+    found = fresh.settings_in(directory)
     web_config = found.config.web.model_copy(update={"proxies": [ip_network(each) for each in proxies]})
-    changed = found.config.model_copy(update={"data_dir": directory, "web": web_config})
-    return found.model_copy(update={"config": changed})
+    return found.model_copy(update={"config": found.config.model_copy(update={"web": web_config})})
 
 
 class Backend:
@@ -67,11 +72,14 @@ class Site:
 
 @asynccontextmanager
 async def serving(directory: Path, settle: bool = True, proxies: Sequence[str] = ()) -> AsyncIterator[Site]:
+    await asyncio.to_thread(fresh.lay_down, directory)
     with App(settings_in(directory, proxies)) as app:
         if settle:
             await asyncio.to_thread(app.settle)
         backend = Backend(app)
-        application = make_app(backend)
+        with patch("dnsbl.web.app.describe", lambda _: description()):
+            application = make_app(backend)
+        application[WEB].pages = pages()
         runner = web.AppRunner(application, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -81,6 +89,18 @@ async def serving(directory: Path, settle: bool = True, proxies: Sequence[str] =
                 yield Site(backend, application, port, client)
         finally:
             await runner.cleanup()
+
+
+@cache
+def description() -> bytes:
+    """The description of the API, which is always the same, made once."""
+    return describe(ROUTES)
+
+
+@cache
+def pages() -> Pages:
+    """The pages, whose templates are compiled once."""
+    return Pages()
 
 
 async def problem(response, status: int) -> dict:

@@ -56,9 +56,7 @@ def mails(removals: Removals, removal: Removal) -> list[dict[str, Any]]:
     guessed address was right."""
     if kind(removal.subject) == "hash":
         return []
-    store = removals.store
-    found = [mail for each in store.challenges_of(removal.id) for mail in store.mail_of(each.id)]
-    return [{"at": clock.rfc3339(mail.at), "state": mail.state} for mail in sorted(found, key=lambda mail: mail.at)]
+    return [{"at": clock.rfc3339(mail.at), "state": mail.state} for mail in removals.mails(removal)]
 
 
 def said(why: Any, language: Language) -> list[dict[str, str]]:

@@ -39,6 +39,7 @@ form.addEventListener("submit", (event) => {
 });
 
 sure.addEventListener("close", () => {
+  if (sure.open) return; // asked anew, before this was told of
   const button = asked;
   asked = null;
   if (sure.returnValue === "yes" && button) form.requestSubmit(button);
