@@ -25,7 +25,6 @@ from .desk import Desk
 from .desk.base import person_of
 from .desk.removals import RemovalDesk
 from .errors import DnsblError, IntakeError, PublishRefused, SnapshotError, SubjectError
-from .files import replacing
 from .geo import Networks
 from .hashing import parse_query
 from .importing import Importer
@@ -44,8 +43,9 @@ from .reputation.explain import explain
 from .reputation.guard import Guard
 from .reputation.sweep import ExemptionCache, sweep
 from .special import refused
-from .store import Exemption, FeedState, KeyLimits, SqliteStore, open_store
+from .store import Exemption, FeedState, KeyLimits, QueryUse, SqliteStore, open_store
 from .subjects import is_ip, kind, listing_key, text
+from .zones.followed import Followed, read_followed
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
 from .zones.served import ServedZone, read_pointer, zone_directory
@@ -56,6 +56,7 @@ log = logging.getLogger("dnsbl")
 
 IDEMPOTENCY_LIFETIME = 7 * clock.DAY  # a retry comes sooner
 IMPORT_LIFETIME = 90 * clock.DAY  # as a feed's, where nothing else is said
+QUERY_DAYS = 30  # of what was asked with keys in DNS that are shown
 OPERATOR = "operator"
 OPERATOR_WIDEST = (8, 19)  # an operator may report wide networks
 CLOCK_SLACK = 300  # seconds that a clock may be put back without anything having been decided wrongly
@@ -172,7 +173,9 @@ class App:
         )
 
     def make_publishers(self) -> dict[str, Publisher]:
-        return {name: Publisher(self.store, zone, self.data_dir) for name, zone in self.zones.items()}
+        followed = {follow.zone for follow in self.settings.config.follow}
+        ours = {name: zone for name, zone in self.zones.items() if name not in followed}
+        return {name: Publisher(self.store, zone, self.data_dir) for name, zone in ours.items()}
 
     def replace(self, settings: Settings) -> None:
         """Other zones and feeds from now on; the data directory stays, and all else that was opened with it."""
@@ -468,45 +471,34 @@ class App:
         states = self.store.feed_states()
         return sum(1 for f in self.feeds_on() if f.exempt and not (f.name in states and states[f.name].good_at))
 
+    def followed(self, name: str) -> dict[str, Any] | None:
+        """From whom a zone is taken and how that goes; None: it is made here."""
+        if name in self.publishers:
+            return None
+        state = read_followed(zone_directory(self.data_dir, name)) or Followed()
+        return {"from": state.source, "refreshed": clock.rfc3339(state.refreshed or None), "error": state.error}
+
     def zone_status(self) -> list[dict[str, Any]]:
         """Every zone with its size and, once published, its serial."""
         rows = []
         for zone in self.zones.values():
             try:
-                serial = self.served(zone.name).serial
+                view = self.served(zone.name)
             except SnapshotError:
-                serial = None
+                view = None
+            made_here = zone.name in self.publishers
             rows.append(
                 {
                     "zone": zone.name,
                     "origin": zone.origin,
                     "kind": zone.kind,
                     "about": zone.about,
-                    "listings": self.store.listing_count(zone.name),
-                    "serial": serial,
+                    "listings": self.store.listing_count(zone.name) if made_here else view.listings if view else 0,
+                    "serial": view.serial if view else None,
+                    "followed": self.followed(zone.name),
                 }
             )
         return rows
-
-    def export(self, name: str, format: str, output: Path | None, stdout: IO[bytes]) -> None:
-        """A published zone in another server's format, to a file (complete when it has its name) or a stream."""
-        from .zones.export import FORMATS as EXPORTS
-        from .zones.export import export
-
-        self.zone(name)
-        if format not in EXPORTS:
-            raise IntakeError(f"no export format {format!r}; there are {', '.join(EXPORTS)}")
-        chunks = export(self.served(name), format)
-        if output is None:
-            stdout.writelines(chunks)
-            stdout.flush()
-            return
-        try:
-            stream = output.exists() and not output.is_file()  # /dev/stdout, a FIFO: nothing to put in its place
-            with output.open("wb") if stream else replacing(output) as file:
-                file.writelines(chunks)
-        except OSError as error:
-            raise DnsblError(f"{output}: cannot be written ({error.strerror})") from error
 
     def exemption_rows(self, everything: bool) -> list[dict[str, Any]]:
         """The allow-list; with `everything` warning lists and removals too."""
@@ -533,7 +525,7 @@ class App:
     ) -> dict[str, Any]:
         """A key for a partner, whose source is simulated at first unless said otherwise."""
         now = clock.now()
-        for zone in zones:
+        for zone in (*zones, *limits.query_zones):
             self.zone(zone)
         expires = now + lifetime if lifetime is not None else None
         with self.store.transaction():
@@ -545,7 +537,10 @@ class App:
 
     def key_rows(self) -> list[dict[str, Any]]:
         sources = self.store.sources()
-        return [documents.key(key, sources[key.source]) for key in self.store.all_keys()]
+        asked: dict[int, list[QueryUse]] = {}
+        for use in self.store.query_usage(clock.now() // clock.DAY - QUERY_DAYS + 1):
+            asked.setdefault(use.key, []).append(use)
+        return [documents.key(key, sources[key.source], asked.get(key.id, ())) for key in self.store.all_keys()]
 
     def revoke_key(self, name: str, who: str = OPERATOR, why: str = "") -> None:
         """End a key now. Raises IntakeError."""

@@ -17,11 +17,13 @@ from . import config
 from .app import App
 from .config import FeedDef, parse_listen
 from .errors import ConfigError, DnsblError, StartError
+from .exporting.scheduled import Scheduled
 from .hooks.delivering import Deliverer
 from .hooks.following import Follower
 from .intake.feeds import Pulled
 from .intake.schedule import Schedule
 from .intake.wanted import take_wanted
+from .querykeys import KeyKeeper
 from .removal.mailer import Mailer
 
 if TYPE_CHECKING:
@@ -78,6 +80,9 @@ class Back:
                 self.schedule.every(FOLLOW_EVERY, self.schedule.follow, "what is wanted of feeds")
                 self.start_hooks()
                 tasks.append(loop.create_task(self.start_mailer().run()))
+                tasks.append(loop.create_task(self.exported_files().run()))
+            if "jobs" in self.roles or "web" in self.roles:
+                tasks.append(loop.create_task(KeyKeeper(self.app.store, self.app.data_dir / "run").run()))
             ready(self)
             await self.stopped(settling)
         finally:
@@ -133,6 +138,10 @@ class Back:
         """Mail waits to be sent; where another process sends it, that looks by itself."""
         if self.mailer:
             self.mailer.wake()
+
+    def exported_files(self) -> Scheduled:
+        config = self.app.settings.config
+        return Scheduled(config.export, config.data_dir, self.path, lambda: self.app.zones)
 
     def start_hooks(self) -> None:
         app, contact = self.app, self.app.public_url

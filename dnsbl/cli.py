@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 refused or failed, with one line on stderr saying what and
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from .errors import ConfigError, DnsblError, IntakeError, Quarantined
 from .verbs import as_json, emit, need_category, opened, seconds, settings
 from .verbs_audit import audit, search
 from .verbs_config import config_group
+from .verbs_exports import delta, export, files, public_key
 from .verbs_feeds import feed
 from .verbs_hooks import hook, owned
 from .verbs_people import person
@@ -112,7 +112,7 @@ def serve(roles: str, child: bool, as_json: bool) -> None:
 
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
-    if unknown or not wanted:
+    if (unknown or not wanted) and not (child and wanted == [serving.COURIER]):
         raise click.UsageError(f"no role {', '.join(unknown) or '(none given)'}; there are {', '.join(ROLES)}")
     sys.exit(serving.serve(settings(), click.get_current_context().obj, wanted, child, as_json))
 
@@ -240,21 +240,10 @@ def zone_build(names: tuple[str, ...], force: bool, as_json: bool) -> None:
     emit(as_json, rows, screens.show_built)
 
 
-@zone.command("export")
-@click.argument("name")
-@click.option("--format", "format", required=True, help="rbldnsd or bind.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else standard output.")
-@as_json
-def zone_export(name: str, format: str, output: Path | None, as_json: bool) -> None:
-    """Write a published zone for another server."""
-    if as_json and output is None:
-        raise click.UsageError("--json says what was written, and needs -o FILE: standard output is the zone itself")
-    logging.getLogger("dnsbl.zones").disabled = True  # what is wrong with its files is this verb's to say
-    with opened() as app:
-        app.export(name, format, output, sys.stdout.buffer)
-    if as_json and output is not None:
-        value = {"zone": name, "format": format, "file": str(output), "bytes": output.stat().st_size}
-        emit(True, value, lambda _: None)
+zone.add_command(export)
+zone.add_command(delta)
+zone.add_command(files)
+zone.add_command(public_key)
 
 
 # exemptions

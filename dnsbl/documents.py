@@ -3,6 +3,7 @@ section 5). Pure: rows in, documents out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from . import clock
 from .config import FeedDef, template
 from .intake.feeds import is_on
 from .reputation.explain import ZoneView
-from .store import Exemption, FeedState, Key, Source
+from .store import Exemption, FeedState, Key, QueryUse, Source
 from .subjects import kind, text, zone_name
 from .zones.served import ServedZone
 
@@ -97,8 +98,8 @@ def feed(name: str, declared: FeedDef | None, state: FeedState) -> dict[str, Any
     }
 
 
-def key(key: Key, source: Source) -> dict[str, Any]:
-    """An API key, without its secret."""
+def key(key: Key, source: Source, asked: Iterable[QueryUse] = ()) -> dict[str, Any]:
+    """An API key, without its secret. `asked`: what was asked with it in DNS."""
     return {
         "name": key.name,
         "scopes": key.scopes,
@@ -110,7 +111,13 @@ def key(key: Key, source: Source) -> dict[str, Any]:
         "expires": clock.rfc3339(key.expires),
         "last_used": clock.rfc3339(key.last_used),
         "revoked": clock.rfc3339(key.revoked),
+        "queries": [query_use(use) for use in asked],
     }
+
+
+def query_use(use: QueryUse) -> dict[str, Any]:
+    day = (clock.rfc3339(use.day * clock.DAY) or "")[:10]
+    return {"day": day, "zone": use.zone, "queries": use.queries, "refused": use.refused}
 
 
 def exemption(found: Exemption) -> dict[str, Any]:

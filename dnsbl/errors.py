@@ -8,8 +8,11 @@
     │   └── Quarantined       a feed's content arrived and is not to be believed
     ├── StoreError        the store cannot do it: full, locked, damaged, from a newer version
     ├── SnapshotError     a snapshot file is damaged, foreign or from a newer version
+    ├── WithheldError     a zone is not given away: the terms of feeds that some of it stands on forbid it
     ├── PublishRefused    a build that tripped a check; the last good snapshot stays
     ├── ProofError        what is asked as proof of control could not be looked up: not known, which is not no
+    ├── TransferError     what another server sent of a zone is not taken; the zone held before stays
+    ├── TsigError         a message from another name server is not signed as it must be
     └── StartError        the server cannot start: a port in use, a directory that cannot be written
 
 Bad lines and bad packets are not errors: they are counted rejects, and normal operation.
@@ -31,6 +34,9 @@ __all__ = [
     "StartError",
     "StoreError",
     "SubjectError",
+    "TransferError",
+    "TsigError",
+    "WithheldError",
     "printable",
     "raised_at",
 ]
@@ -89,12 +95,24 @@ class SnapshotError(DnsblError):
     """A snapshot file cannot be used."""
 
 
+class WithheldError(DnsblError):
+    """A zone is not given away because of entries that may not be."""
+
+
 class PublishRefused(DnsblError):
     """A built zone tripped a check; nothing was published."""
 
 
 class ProofError(DnsblError):
     """What is asked as proof of control could not be looked up. The message is for the one who asks."""
+
+
+class TransferError(DnsblError):
+    """A zone could not be taken from another server. The message says what is wrong with what it sent."""
+
+
+class TsigError(DnsblError):
+    """A reply from another name server is not believed; what it says about keys and clocks is in the message."""
 
 
 class StartError(DnsblError):

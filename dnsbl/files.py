@@ -12,10 +12,11 @@ __all__ = ["replacing", "sync_directory"]
 
 
 @contextmanager
-def replacing(path: Path, sync: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
+def replacing(path: Path, sync: bool = True, mode: int = 0o666, hidden: bool = False) -> Iterator[BinaryIO]:
     """A file to write what `path` shall hold. After a crash or an exception `path` is what it was before. The file
-    aside is made anew and never through a link: its directory may be one that others write to. Raises OSError."""
-    aside = path.with_name(path.name + ".part")
+    aside is made anew and never through a link: its directory may be one that others write to. `hidden`: its name
+    begins with a dot, for a directory that others copy. Raises OSError."""
+    aside = path.with_name(f"{'.' if hidden else ''}{path.name}.part")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:

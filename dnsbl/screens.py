@@ -253,6 +253,11 @@ def show_zones(rows: list[dict[str, Any]]) -> None:
         serial = str(row["serial"]) if row["serial"] is not None else "not built"
         made.add_row(row["zone"], row["origin"], row["kind"], number(row["listings"]), serial, row["about"])
     out(made)
+    for row in rows:
+        if followed := row["followed"]:
+            when = f"confirmed {followed['refreshed']}" if followed["refreshed"] else "never taken yet"
+            why = f"; {followed['error']}" if followed["error"] else ""
+            click.echo(f"zone {row['zone']} is followed: from {followed['from'] or 'nobody yet'}, {when}{why}")
 
 
 def show_built(rows: list[dict[str, Any]]) -> None:

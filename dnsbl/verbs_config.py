@@ -36,7 +36,7 @@ def config_group() -> None:
 def config_check(as_json: bool) -> None:
     """Read everything and name every mistake."""
     found, mistakes = config.look(click.get_current_context().obj)
-    mistakes += [*formats(found), *certificate(found.config.trap), *tables(found.config.geo.directory)]
+    mistakes += [*formats(found), *certificate(found.config.trap), *tables(found.config.geo.directory), *exports(found)]
     if mistakes and not as_json:
         raise ConfigError(mistakes)
     value: dict[str, object] = {"good": not mistakes, "mistakes": mistakes}
@@ -55,6 +55,23 @@ def formats(found: Settings) -> Iterator[str]:
     for feed in found.feeds.values():
         if feed.format not in FORMATS:
             yield f"feed {feed.name}: no format {feed.format!r}; there are {known}"
+
+
+def exports(found: Settings) -> Iterator[str]:
+    """Files that are wanted of zones or in formats that are not there, or that no zone can be had as."""
+    from .zones.export import FORMATS
+
+    for number, each in enumerate(found.config.export, 1):
+        where = f"export {number} ({each.directory})"
+        for zone in each.zones:
+            if zone not in found.zones:
+                yield f"{where}: no zone {zone!r}; there are {', '.join(found.zones)}"
+        kinds = {zone.kind for name, zone in found.zones.items() if not each.zones or name in each.zones}
+        for format in each.formats:
+            if format not in FORMATS:
+                yield f"{where}: no export format {format!r}; there are {', '.join(FORMATS)}"
+            elif not kinds & set(FORMATS[format].kinds):
+                yield f"{where}: {format} can carry none of its zones"
 
 
 def certificate(trap: TrapConfig) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from .access import RateConfig
 from .base import Listen, Model, Name, Network, Seconds, Share, host_name, parse_listen
 from .distribution import ExportConfig, FollowConfig, SecondaryConfig, TsigKeyConfig
 
@@ -58,6 +59,7 @@ class DnsConfig(Model):
     nsid: str = ""  # RFC 5001: sent to those who ask; empty sends none
     version: str = "dnsbl"  # CH TXT version.bind; empty refuses
     udp_size: int = Field(default=1232, ge=512, le=4096)
+    rate: RateConfig = RateConfig()
     cookie_secrets: list[CookieSecret] = Field(default=[], max_length=4)  # the first makes cookies; none: one per start
     threads: int = Field(default=0, ge=0, le=MAX_THREADS)  # native path: UDP threads; 0: one for each processor
     query_log: Path | None = None  # none: queries are not logged

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ..model import CATEGORIES
+from .access import AccessConfig
 from .base import DnsTtl, Model, Name, Network, Seconds, Share
+from .closing import HOSTS, closed
 
 __all__ = ["PROOFS", "CodeDef", "Proof", "Removal", "ZoneDef", "template"]
 
 SubLabel = re.compile(
     r"(?=.*[a-z-])(?!-)[a-z0-9-]{2,63}"
 )  # RFC 5782 section 2.3: two characters, a non-digit among them
+KEY_PREFIX = "dq-"  # of the label that is a key (intake/partners.py makes them, dns/access.py reads them)
 
 
 def template(text: str) -> list[str]:
@@ -57,6 +60,8 @@ class CodeDef(Model):
     @field_validator("sublist")
     @classmethod
     def label(cls, sublist: str) -> str:
+        if sublist.startswith(KEY_PREFIX):
+            raise ValueError(f"sublist {sublist!r}: {KEY_PREFIX} is how keys in names begin; choose another name")
         if sublist and not SubLabel.fullmatch(sublist):
             raise ValueError(f"sublist {sublist!r}: two or more of a-z 0-9 -, with a non-digit (RFC 5782 section 2.3)")
         return sublist
@@ -178,7 +183,15 @@ class ZoneDef(Model):
     transfer_keys: list[Name] | None = None  # none: as dns.transfer_keys says
     zonemd: bool = False  # a digest of the whole zone at its origin (RFC 8976), made anew at each publish
     terms: Literal["leave-out", "refuse"] = "leave-out"  # entries that feeds' terms keep from being given away
+    licence: str = Field(default="", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")  # in the head of every export
+    access: AccessConfig = Field(default=AccessConfig(), exclude=True)  # of this server: no part of what is published
+    shutdown: bool = False  # it ends (RFC 6471 section 3.4): lists nothing, and its name servers lead nowhere
     codes: list[CodeDef] = Field(min_length=1, max_length=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def ending(cls, said: Any) -> Any:
+        return closed(said) if isinstance(said, dict) and said.get("shutdown") is True else said
 
     @field_validator("origin")
     @classmethod
@@ -203,6 +216,12 @@ class ZoneDef(Model):
     def exact(self) -> bool:
         """A listed subject answers for itself alone. In a domain zone a name answers for all below it."""
         return self.kind in ("hash", "e164")
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Labels below the origin that have an IPv4 address, with the TTL of NS: what a zone that ends calls its name
+        servers."""
+        return HOSTS if self.shutdown else {}
 
     @property
     def mname(self) -> str:

@@ -21,6 +21,7 @@ from .admission import Admission
 from .backend import Backend
 from .batch import Batcher
 from .body import Uploads
+from .editions import Editions
 from .metrics import Metrics
 from .middleware import count, refuse, tag
 from .openapi import describe
@@ -29,6 +30,7 @@ from .rendering import Pages
 from .reports import Twins
 from .responses import add_headers
 from .routes import ROUTES, add_routes
+from .snapshots import Sums
 from .state import WEB, Threads, Web
 from .statsbook import StatsBook
 from .zonebook import ZoneBook
@@ -76,10 +78,11 @@ def make_state(backend: Backend) -> Web:
     book = ZoneBook(backend)
     metrics = Metrics(backend, book)
     uploads = Uploads()
+    threads = Threads()
     state = Web(
         backend=backend,
         metrics=metrics,
-        threads=Threads(),
+        threads=threads,
         batcher=Batcher(backend, lambda: uploads.active, metrics.counted),
         uploads=uploads,
         twins=Twins(),
@@ -88,6 +91,8 @@ def make_state(backend: Backend) -> Web:
         pages=Pages(),
         stats=StatsBook(backend),
         admission=Admission(backend),
+        editions=Editions(backend, threads),
+        sums=Sums(),
     )
     state.openapi = describe(ROUTES)
     return state

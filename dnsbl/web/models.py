@@ -117,6 +117,8 @@ class Limits(Out):
     origins: list[str] = Field(description="Networks that requests may come from")
     daily: int | None = Field(description="Reports a UTC day, rejected ones included")
     burst: int | None = Field(description=f"Reports within {BURST_SECONDS} seconds")
+    queries: int | None = Field(description="Of a key for DNS: queries a UTC day")
+    query_zones: list[str] = Field(description="Of a key for DNS: the zones that it may ask; empty: all")
 
 
 class Quota(Out):
@@ -134,6 +136,15 @@ class Day(Out):
     taken: int
     repeated: int
     rejected: int
+
+
+class QueryDay(Out):
+    """What was asked in DNS with a key, in one zone on a UTC day."""
+
+    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    zone: str
+    queries: int = Field(description="Answered")
+    refused: int = Field(description="Answered by a code of 127.255.255.x: not for that zone, or more than agreed")
 
 
 class OverturnedClaim(Out):
@@ -167,6 +178,7 @@ class Partner(Out):
     limits: Limits
     quota: Quota
     days: list[Day] = Field(description="Of the last 30 those on which the key was used, the oldest first")
+    queries: list[QueryDay] = Field(description="Of a key for DNS, of the last 30 days, the oldest first")
     listings: int = Field(description="Made by your reports in the last 90 days, in all zones")
     overturned: list[OverturnedClaim] = Field(description="In the last 90 days; the newest 1000")
     holds: list[HeldPlace]

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from .. import __version__
 from ..removal.machine import STATES
 from ..zones.export import FORMATS
-from . import models, models_hooks
+from . import models, models_exports, models_hooks
 from .desk.deeds import DEEDS
 from .removals import models as removal_models
 from .routes import Doc, Route
@@ -42,6 +42,9 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     removal_models.Token,
     models.Subject,
     models.Zone,
+    models_exports.ExportManifest,
+    models_exports.ZoneDelta,
+    models_exports.ZoneSnapshot,
     models.Feed,
     models.Stats,
     models.Health,
@@ -121,6 +124,20 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "required": False,
         "schema": {"type": "string"},
         "description": "The ETag of an earlier answer; 304 where that is still the newest",
+    },
+    "since": {
+        "name": "since",
+        "in": "query",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+        "description": "The serial that you have",
+    },
+    "file": {
+        "name": "file",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+        "description": "As `GET /v1/zones/{name}/snapshot` names it",
     },
     "Idempotency-Key": IDEMPOTENCY,
     "dry_run": {

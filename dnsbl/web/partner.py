@@ -6,7 +6,7 @@ from aiohttp import web
 
 from .. import clock
 from ..clock import DAY
-from ..store.contract import Key, KeyDay, Source, Store
+from ..store.contract import Key, KeyDay, QueryUse, Source, Store
 from ..subjects import text
 from . import models
 from .auth import need
@@ -23,7 +23,7 @@ MAX_HOLDS = 1000
 
 async def get_partner(request: web.Request) -> web.StreamResponse:
     """A partner's own numbers."""
-    key = await need(request, "report")
+    key = await need(request, "report", "query")
     state = request.app[WEB]
     found = await state.threads.read(partner, state.backend.app.store, key, clock.now())
     state.note_use(key)
@@ -43,6 +43,7 @@ def partner(store: Store, key: Key, now: int) -> models.Partner:
         limits=limits(key),
         quota=quota(key, days, today),
         days=[day_row(day) for day in days],
+        queries=[query_row(use) for use in store.query_usage(today - DAYS + 1, key.id)],
         listings=store.listed_since(source.id, today - SEASON + 1),
         overturned=overturned(store, source, now),
         holds=holds(store, source),
@@ -59,6 +60,8 @@ def limits(key: Key) -> models.Limits:
         origins=list(said.origins),
         daily=said.daily,
         burst=said.burst,
+        queries=said.queries,
+        query_zones=list(said.query_zones),
     )
 
 
@@ -68,8 +71,16 @@ def quota(key: Key, days: list[KeyDay], today: int) -> models.Quota:
     return models.Quota(used=used, left=None if daily is None else max(0, daily - used))
 
 
+def query_row(use: QueryUse) -> models.QueryDay:
+    return models.QueryDay(day=date_of(use.day), zone=use.zone, queries=use.queries, refused=use.refused)
+
+
+def date_of(day: int) -> str:
+    return (clock.rfc3339(day * DAY) or "")[:10]
+
+
 def day_row(day: KeyDay) -> models.Day:
-    date = (clock.rfc3339(day.day * DAY) or "")[:10]
+    date = date_of(day.day)
     return models.Day(day=date, posts=day.posts, taken=day.taken, repeated=day.repeated, rejected=day.rejected)
 
 

@@ -14,15 +14,19 @@ from . import (
     account,
     complaints,
     criteria,
+    data,
+    exports,
     hooks,
     lookup,
     models,
+    models_exports,
     models_hooks,
     pages,
     partner,
     people,
     reports,
     signin,
+    snapshots,
     stats,
     status,
     subjects,
@@ -62,7 +66,8 @@ class Route:
     doc: Doc | None = None  # None: a page
 
 
-JSON = "application/json"
+JSON, OCTETS = "application/json", "application/octet-stream"
+EXPORTED: Mapping[str, Any] = {each.content_type: None for each in FORMATS.values()}
 REMOVAL: Mapping[str, Any] = {JSON: removal_models.Removal}
 STEP = (400, 404, 408, 413, 415, 422, 429, 503)  # refusals of a step of a removal
 PARTNERS = "report` or `read"  # either, in the backquotes of a description
@@ -240,14 +245,80 @@ ROUTES = [
     Route(
         "GET",
         "/v1/zones/{name}/export",
-        zones.export_zone,
+        exports.export_zone,
         Doc(
-            "A zone as it is published now, to take away",
-            {200: {each.content_type: None for each in FORMATS.values()}, 304: {}},
+            "A zone as it is published now, to take away; ranges, gzip and zstd",
+            {200: EXPORTED, 206: EXPORTED, 304: {}},
+            (400, 401, 403, 404, 412, 416, 503),
+            ("name", "format", "If-None-Match"),
+            scope="read",
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/zones/{name}/manifest",
+        exports.get_manifest,
+        Doc(
+            "What an export is: serial, count, size, sha256, signature",
+            {200: {JSON: models_exports.ExportManifest}, 304: {}},
             (400, 401, 403, 404, 503),
             ("name", "format", "If-None-Match"),
             scope="read",
         ),
+    ),
+    Route(
+        "GET",
+        "/v1/zones/{name}/export.minisig",
+        exports.get_signature,
+        Doc(
+            "The signature of an export, for minisign -V",
+            {200: {"text/plain": None}},
+            (400, 401, 403, 404, 503),
+            ("name", "format"),
+            scope="read",
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/zones/{name}/delta",
+        exports.get_delta,
+        Doc(
+            "What changed in a zone since a serial",
+            {200: {JSON: models_exports.ZoneDelta}, 304: {}},
+            (400, 401, 403, 404, 503),
+            ("name", "since", "If-None-Match"),
+            scope="read",
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/zones/{name}/snapshot",
+        snapshots.get_snapshot,
+        Doc(
+            "For mirrors: the files that are a zone now, signed",
+            {200: {JSON: models_exports.ZoneSnapshot}, 304: {}},
+            (401, 403, 404, 503),
+            ("name", "If-None-Match"),
+            scope="read",
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/zones/{name}/snapshot/{file}",
+        snapshots.get_snapshot_file,
+        Doc(
+            "For mirrors: one of these files, or a range of it",
+            {200: {OCTETS: None}, 206: {OCTETS: None}, 304: {}},
+            (401, 403, 404, 412, 416, 503),
+            ("name", "file", "If-None-Match"),
+            scope="read",
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/signing-key",
+        exports.get_signing_key,
+        Doc("The key that checks our signatures, for minisign -p", {200: {"text/plain": None}}, (503,)),
     ),
     Route("GET", "/v1/feeds", status.feeds, Doc("Every feed and its health", {200: {JSON: [models.Feed]}}, (503,))),
     Route(
@@ -288,6 +359,7 @@ ROUTES = [
     Route("GET", "/confirm/{token}", removal_pages.confirm_page),
     Route("POST", "/confirm", removal_pages.confirm),
     Route("GET", "/criteria", criteria.criteria),
+    Route("GET", "/data", data.data),
     Route("GET", "/stats", stats.stats),
     Route("GET", "/status", pages.status),
     Route("GET", "/style.css", pages.style),

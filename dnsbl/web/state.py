@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from .backend import Backend
     from .batch import Batcher
     from .body import Uploads
+    from .editions import Editions
     from .metrics import Metrics
     from .readiness import Readiness
     from .rendering import Pages
     from .reports import Twins
+    from .snapshots import Sums
     from .statsbook import StatsBook
     from .zonebook import ZoneBook
 
@@ -150,12 +152,15 @@ class Web:
         pages: Pages,
         stats: StatsBook,
         admission: Admission,
+        editions: Editions,
+        sums: Sums,
     ) -> None:
         self.backend, self.metrics, self.threads = backend, metrics, threads
         self.batcher, self.uploads, self.twins = batcher, uploads, twins
         self.book, self.readiness, self.pages = book, readiness, pages
         self.stats = stats
         self.admission = admission
+        self.editions, self.sums = editions, sums
         self.uses = KeyUse()
         self.openapi: bytes = b""
         self.exports: Counter[int] = Counter()  # under way, by key

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import SnapshotError
 from .snapshot import ALIGN, CHECKSUM_AT, HEADER, MAGIC, SECTION, VERSION, Snapshot
 
-__all__ = ["Arrays", "answer_ids", "compact", "numbers", "singles", "write"]
+__all__ = ["Arrays", "answer_ids", "compact", "numbers", "packed", "singles", "write"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -27,6 +27,23 @@ BUCKETS = 65_536
 def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> int:
     """Write a snapshot under a name of its own and sync it; nobody reads it until a pointer names it. Returns its size
     in bytes. Raises SnapshotError."""
+    parts = packed(meta, arrays)
+    try:
+        with path.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        where = path.parent  # the file's name has the new serial: said again it would be another trouble
+        raise SnapshotError(
+            f"{where}: a snapshot cannot be written ({error.strerror}); the last good snapshot stays"
+        ) from error
+    return sum(map(len, parts))
+
+
+def packed(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> list[bytes]:
+    """A file of the snapshots' format, in parts. `arrays`: its sections but `meta`."""
     sections = {"meta": np.frombuffer(orjson.dumps(dict(meta)), dtype=np.uint8), **arrays}
     table = bytearray()
     blobs: list[bytes] = []
@@ -43,19 +60,7 @@ def write(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     for blob in blobs:
         digest.update(blob)
     head = head[: CHECKSUM_AT.start] + digest.intdigest().to_bytes(8, "little") + head[CHECKSUM_AT.stop :]
-    try:
-        with path.open("wb") as file:
-            file.write(head)
-            for blob in blobs:
-                file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        where = path.parent  # the file's name has the new serial: said again it would be another trouble
-        raise SnapshotError(
-            f"{where}: a snapshot cannot be written ({error.strerror}); the last good snapshot stays"
-        ) from error
-    return offset
+    return [head, *blobs]
 
 
 def aligned(size: int) -> int:
@@ -81,8 +86,11 @@ def numbers(file: Snapshot, family: str) -> NDArray[Any]:
     low = np.asarray(getattr(file, f"{family}one"))
     if family != "v4" or len(file.v4idx) != BUCKETS + 1:
         return low
-    high = np.arange(BUCKETS, dtype=np.uint32) << np.uint32(16)
-    return np.asarray(np.repeat(high, np.diff(np.asarray(file.v4idx))) | low)
+    known = file.layers.get("numbers")  # made once: each publish looks into the base several times
+    if not isinstance(known, np.ndarray):
+        high = np.arange(BUCKETS, dtype=np.uint32) << np.uint32(16)
+        known = file.layers["numbers"] = np.repeat(high, np.diff(np.asarray(file.v4idx))) | low
+    return known
 
 
 def answer_ids(file: Snapshot, pieces: str) -> NDArray[Any]:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from ..config import ZoneDef
 from ..errors import PublishRefused
 from ..reputation.exemptions import Exemptions
-from ..store.contract import Store
+from ..store.contract import Listed
 from ..subjects import bounds, inside, listing_key
 from . import exact
 from . import names as naming
 from .arrays import Arrays, answer_ids, compact, numbers, singles
 from .served import ServedZone
 from .snapshot import MAX_ANSWERS, Snapshot
-from .table import Deep, Pieces, columns4, columns6, distinct, flatten, laid_over, merge, overlay, pieces
+from .table import Deep, Pieces, ascending, columns4, columns6, distinct, flatten, laid_over, merge, overlay, pieces
 
 __all__ = ["Answers", "Arrays", "build_base", "build_delta", "test_points"]
 
@@ -79,9 +79,11 @@ def test_points(zone: ZoneDef) -> dict[int, int]:
     return {**points, 0x7F000002: every}
 
 
-def build_base(store: Store, zone: ZoneDef, exempt: Exemptions) -> tuple[Arrays, Answers, int]:
+def build_base(store: Listed, zone: ZoneDef, exempt: Exemptions) -> tuple[Arrays, Answers, int]:
     """The whole zone: arrays, answers, and the number of pieces or names."""
     answers = Answers(zone)
+    if zone.shutdown:  # RFC 6471 section 3.4: nothing is listed, test points neither, by which software sees it
+        return no_ranges(answers), answers, 0
     exempt = exempt.within(zone)
     if zone.kind != "ip":
         return names_base(store, zone, exempt, answers)
@@ -93,7 +95,7 @@ def build_base(store: Store, zone: ZoneDef, exempt: Exemptions) -> tuple[Arrays,
     return arrays, answers, len(table4) + len(table6)
 
 
-def read_ranges(store: Store, zone: ZoneDef, answers: Answers, mark: bytes) -> Pieces:
+def read_ranges(store: Listed, zone: ZoneDef, answers: Answers, mark: bytes) -> Pieces:
     """One address family's listings as ranges with masks."""
     columns = columns4 if mark == b"4" else columns6
     parts = []
@@ -180,7 +182,7 @@ def test_values(zone: ZoneDef, answers: Answers) -> dict[bytes, int]:
     return found
 
 
-def names_base(store: Store, zone: ZoneDef, exempt: Exemptions, answers: Answers) -> tuple[Arrays, Answers, int]:
+def names_base(store: Listed, zone: ZoneDef, exempt: Exemptions, answers: Answers) -> tuple[Arrays, Answers, int]:
     if zone.exact:
         found = exact.whole(store, zone, exempt, answers.mask, answers.id)
         return {**no_ranges(answers), **naming.index(found)}, answers, len(found)
@@ -197,9 +199,10 @@ def names_base(store: Store, zone: ZoneDef, exempt: Exemptions, answers: Answers
 class Around:
     """`names.Surroundings` from the store and the exemptions."""
 
-    def __init__(self, store: Store, zone: ZoneDef, exempt: Exemptions, answers: Answers) -> None:
-        self.store, self.zone, self.exemptions, self.answers = store, zone.name, exempt, answers
+    def __init__(self, store: Listed, zone: ZoneDef, exempt: Exemptions, answers: Answers) -> None:
+        self.store, self.zone, self.answers = store, zone.name, answers
         self.holes = sorted(s for s in exempt.holes(zone.name) if s[:1] == b"d")
+        self.cut = {s[1:] for s in self.holes}
 
     def masks(self, names: Iterable[bytes]) -> Mapping[bytes, int]:
         rows = self.store.listings_of(self.zone, [b"d" + name for name in names])
@@ -214,7 +217,8 @@ class Around:
         return self.store.any_listing(self.zone, *inside(b"d" + name))
 
     def exempt(self, name: bytes) -> bool:
-        return b"." in name and self.exemptions.covers(b"d" + name, self.zone)
+        """Whether it is cut out with all below it. A name that is exempt alone is only never listed itself."""
+        return name in self.cut or not self.cut.isdisjoint(naming.above(name))
 
     def holes_inside(self, name: bytes) -> Iterable[bytes]:
         low, high = inside(b"d" + name)
@@ -225,10 +229,12 @@ class Around:
 
 
 def build_delta(
-    store: Store, zone: ZoneDef, exempt: Exemptions, served: ServedZone, subjects: Iterable[bytes]
+    store: Listed, zone: ZoneDef, exempt: Exemptions, served: ServedZone, subjects: Iterable[bytes]
 ) -> tuple[Arrays, Answers, int]:
     """What differs from the base: the delta before, and anew all the ground of the changed subjects."""
     answers = Answers.of(zone, served.answers)
+    if zone.shutdown:
+        return no_ranges(answers), answers, 0
     exempt = exempt.within(zone)
     changed = set(subjects)
     if zone.kind != "ip":
@@ -242,7 +248,7 @@ def build_delta(
 
 
 def changed_names(
-    store: Store, zone: ZoneDef, exempt: Exemptions, served: ServedZone, changed: Iterable[bytes], answers: Answers
+    store: Listed, zone: ZoneDef, exempt: Exemptions, served: ServedZone, changed: Iterable[bytes], answers: Answers
 ) -> dict[bytes, int]:
     if zone.exact:
         return exact.changed(store, zone, exempt, changed, answers.mask, answers.id)
@@ -252,7 +258,7 @@ def changed_names(
 
 
 def delta_ranges(
-    store: Store,
+    store: Listed,
     zone: ZoneDef,
     exempt: Exemptions,
     served: ServedZone,
@@ -279,8 +285,7 @@ def ranges_of(file: Snapshot, family: str, answers: Answers) -> Pieces:
     first = np.concatenate([one, low])
     last = np.concatenate([one, np.asarray(getattr(file, f"{family}high")).astype(np.uint64)])
     ids = np.concatenate([answer_ids(file, f"{family}one"), answer_ids(file, family)])
-    order = np.argsort(first)
-    return merge(Pieces(first[order], last[order], masks[ids.astype(np.int64)][order]))
+    return merge(ascending(Pieces(first, last, masks[ids.astype(np.int64)])))
 
 
 def carried_names(served: ServedZone) -> dict[bytes, int]:

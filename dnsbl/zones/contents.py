@@ -1,14 +1,15 @@
 """What a zone holds at one serial: its base and the delta over it as one picture, for those who take it away. Pure.
 
 IPv4 and IPv6 are disjoint pieces with their codes; nothing in them is exempt. Of IPv6, `ip6` has whole /64s (ranges of
-the upper 64 bits) and `deep` the pieces of the /64s that are not listed as a whole: a /64 is in one of the two.
+the upper 64 bits) and `deep` the pieces of the /64s that are not listed as a whole: a /64 is in one of the two. Pieces
+that touch differ in their codes: zones that answer alike have the same pieces, however they are layered.
 
 Names come in the order of the tree, a name before what is below it, and say what is answered there:
 
     LISTED     listed itself; the mask has its own codes and those of the names above (not so the test names)
     BETWEEN    not listed itself, below a listed name and above something: answers as the name above does
     EMPTY      nothing, but something below
-    HOLE       exempt, with everything below, under a listed name
+    HOLE       exempt, with everything below, under a listed name: the topmost such
 
 Every name at which an answer changes is there, and every one that stands between such a name and a listed one above it:
 what a format without a longest match (a master file, RFC 4592) must write out. In an exact zone names are LISTED or
@@ -17,7 +18,7 @@ EMPTY, and nothing is said of what is above.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -27,13 +28,13 @@ from numpy.typing import NDArray
 
 from ..config import ZoneDef
 from .arrays import answer_ids
-from .build import Answers, carried_names, ranges_of
-from .names import records
+from .build import LOW64, Answers, carried_names, ranges_of
+from .hashed import name_columns
 from .served import ServedZone
-from .snapshot import EMPTY_NAME, GONE, HOLE, Snapshot
-from .table import Deep, Pieces, Words, laid_over, pieces
+from .snapshot import EMPTY_NAME, GONE, HOLE
+from .table import Deep, Pieces, Words, laid_over, merge, pieces
 
-__all__ = ["Contents", "Kind", "Names", "Node", "contents"]
+__all__ = ["Contents", "Kind", "Names", "Node", "canonical", "canonical6", "contents", "deep_of", "masks_of"]
 
 TO_ROW, FROM_ROW = bytes.maketrans(b".", b"\0"), bytes.maketrans(b"\0", b".")
 VALUE = 2  # bytes of a name's value at the end of its row
@@ -92,6 +93,8 @@ class Names:
             if value < EMPTY_NAME:
                 mask, kind = masks[value], Kind.LISTED
             elif value == HOLE:
+                if not above:
+                    continue
                 mask, kind = 0, Kind.HOLE
             else:
                 mask, kind = above, Kind.BETWEEN if above else Kind.EMPTY
@@ -139,6 +142,8 @@ class Contents:
     ip6: Pieces
     deep: list[Deep] = field(default_factory=list)
     names: Names = field(default_factory=lambda: Names([], np.zeros(1, dtype=np.uint64)))
+    zonemd: bytes = b""  # the digest of its records (RFC 8976); empty: none was made
+    withheld: int = 0  # entries that feeds' terms keep from being given away, and are not here
 
     def __len__(self) -> int:
         """How many pieces and listed names it has."""
@@ -148,38 +153,66 @@ class Contents:
 def contents(view: ServedZone) -> Contents:
     """What a served zone holds."""
     answers = Answers.of(view.zone, view.answers)
-    masks = np.array(answers.masks, dtype=np.uint64)
-    made_at = int((view.delta or view.base).info["made_at"])
-    deep = deep_of(view.deep, masks) if view.deep else []
+    ip6, deep = canonical6(layered(view, "v6", answers), deep_of(view))
     return Contents(
         view.zone,
         view.serial,
-        made_at,
-        merged(view, "v4", answers),
-        without(merged(view, "v6", answers), {piece.upper for piece in deep}),
-        [piece for piece in deep if piece.mask],
-        Names(rows_of(view), masks, view.zone.exact),
+        view.made_at,
+        canonical(layered(view, "v4", answers)),
+        ip6,
+        deep,
+        Names(rows_of(view), masks_of(view), view.zone.exact),
+        view.zonemd,
+        view.withheld,
     )
 
 
-def merged(view: ServedZone, family: str, answers: Answers) -> Pieces:
-    """One family's pieces, the delta's over the base's; what is not listed any more is gone."""
+def masks_of(view: ServedZone) -> Words:
+    """The codes of each answer id, as masks."""
+    return np.array(Answers.of(view.zone, view.answers).masks, dtype=np.uint64)
+
+
+def layered(view: ServedZone, family: str, answers: Answers) -> Pieces:
+    """One family's pieces, the delta's over the base's."""
     table = ranges_of(view.base, family, answers)
-    if view.delta:
-        table = laid_over(table, ranges_of(view.delta, family, answers))
+    return laid_over(table, ranges_of(view.delta, family, answers)) if view.delta else table
+
+
+def canonical(table: Pieces) -> Pieces:
+    """The pieces that are listed, as few as they can be."""
     gone = table.mask == 0
-    return table.where(~gone) if gone.any() else table
+    return merge(table.where(~gone) if gone.any() else table)
 
 
-def without(table: Pieces, numbers: set[int]) -> Pieces:
-    """The pieces with some single numbers cut out."""
-    if not numbers or not len(table):
-        return table
-    cut = laid_over(table, pieces((number, number, 0) for number in numbers))
-    return cut.where(cut.mask != 0)
+def canonical6(table: Pieces, deep: Sequence[Deep]) -> tuple[Pieces, list[Deep]]:
+    """IPv6 as ranges of /64s, and the pieces inside those that are not listed as a whole. `deep` counts where both
+    say something of a /64."""
+    inside = joined(deep)
+    whole = {piece.upper: piece.mask for piece in inside if piece.first == 0 and piece.last == LOW64}
+    if deep:
+        table = laid_over(
+            table, pieces((upper, upper, whole.get(upper, 0)) for upper in {piece.upper for piece in deep})
+        )
+    return canonical(table), [piece for piece in inside if piece.mask and piece.upper not in whole]
 
 
-def deep_of(file: Snapshot, masks: Words) -> list[Deep]:
+def joined(deep: Iterable[Deep]) -> list[Deep]:
+    """Neighbours within a /64 that have the same mask, as one."""
+    found: list[Deep] = []
+    for piece in deep:
+        last = found[-1] if found else None
+        if last and (last.upper, last.last + 1, last.mask) == (piece.upper, piece.first, piece.mask):
+            found[-1] = Deep(last.upper, last.first, piece.last, last.mask)
+        else:
+            found.append(piece)
+    return found
+
+
+def deep_of(view: ServedZone) -> list[Deep]:
+    """The pieces inside single /64s, ascending. The newest file that has any has all of them."""
+    if view.deep is None:
+        return []
+    file, masks = view.deep, masks_of(view)
     return [
         Deep(upper, first, last, int(masks[answer]))
         for upper, first, last, answer in zip(
@@ -192,12 +225,26 @@ def rows_of(view: ServedZone) -> list[bytes]:
     """The names of base and delta as rows, sorted; what is gone is not there."""
     newer = {name.translate(TO_ROW): value for name, value in carried_names(view).items()}
     rows = [name + tail(value) for name, value in newer.items() if value != GONE]
-    for text, value in records(view.base.names):
-        name = text.translate(TO_ROW)
-        if name not in newer:
-            rows.append(name + tail(value))
+    tails = Tails()
+    columns = [column.tolist() for column in name_columns(view.base)]
+    text = bytes(view.base.names).translate(TO_ROW)
+    if newer:
+        for start, end, value in zip(*columns, strict=True):
+            name = text[start:end]
+            if name not in newer:
+                rows.append(name + tails[value])
+    else:
+        rows += [text[start:end] + tails[value] for start, end, value in zip(*columns, strict=True)]
     rows.sort()
     return rows
+
+
+class Tails(dict[int, bytes]):
+    """The end of a row by its value."""
+
+    def __missing__(self, value: int) -> bytes:
+        made = self[value] = tail(value)
+        return made
 
 
 def tail(value: int) -> bytes:

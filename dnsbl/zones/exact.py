@@ -20,7 +20,7 @@ from functools import cache
 from ..config import ZoneDef
 from ..hashing import email_hash, file_hash, url_hash
 from ..reputation.exemptions import Exemptions
-from ..store.contract import Store
+from ..store.contract import Listed
 from ..subjects import kind, zone_name
 from .names import above
 from .snapshot import EMPTY_NAME, GONE
@@ -63,7 +63,7 @@ def hashes_of(word: str) -> tuple[bytes, ...]:
     return email_hash(address), file_hash(address.encode("ascii")), url_hash(f"https://{TEST_DOMAIN}/{word}")
 
 
-def whole(store: Store, zone: ZoneDef, exempt: Exemptions, masks: Masks, answer: Answer) -> dict[bytes, int]:
+def whole(store: Listed, zone: ZoneDef, exempt: Exemptions, masks: Masks, answer: Answer) -> dict[bytes, int]:
     """The value of every name that has one."""
     mark = MARKS[zone.kind]
     out = {*exempt.holes(zone.name), *never_listed(zone)}
@@ -87,7 +87,7 @@ def values(listed: Mapping[bytes, int], answer: Answer) -> dict[bytes, int]:
 
 
 def changed(
-    store: Store, zone: ZoneDef, exempt: Exemptions, subjects: Iterable[bytes], masks: Masks, answer: Answer
+    store: Listed, zone: ZoneDef, exempt: Exemptions, subjects: Iterable[bytes], masks: Masks, answer: Answer
 ) -> dict[bytes, int]:
     """The values of a delta: anew the changed subjects and what is above them."""
     ours = {subject for subject in subjects if kind(subject) == zone.kind}
@@ -122,7 +122,7 @@ def shorter(subject: bytes) -> Iterator[bytes]:
         yield from (subject[:size] for size in range(len(subject) - 1, 1, -1))
 
 
-def any_longer(store: Store, zone: ZoneDef, subject: bytes) -> bool:
+def any_longer(store: Listed, zone: ZoneDef, subject: bytes) -> bool:
     """Whether a longer number is listed. Subjects that became exempt have left the listings."""
     low, high = DIGITS
     return zone.kind == "e164" and store.any_listing(zone.name, subject + low, subject + high)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SnapshotError
+from .followed import Expiry
 from .served import CURRENT, ServedZone, read_pointer, zone_directory
 
 __all__ = ["New", "Snapshots"]
@@ -32,11 +34,13 @@ class Snapshots:
     """The zones that are published under a data directory, read; looked at again when a pointer is another file.
 
     One look at a time. Its steps are for those who must not wait for a large file: they `load` in another thread, and
-    `forget`, `news` and `take` where they answer.
+    `forget`, `news`, `take` and `expire` where they answer. `followed`: the zones that a primary must confirm.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, followed: Iterable[str] = ()) -> None:
         self.data_dir = data_dir
+        self.followed = list(followed)
+        self.expiry = Expiry()
         self.known: dict[str, Mark] = {}
         self.views: dict[str, ServedZone] = {}
         self.looks = 0
@@ -49,7 +53,7 @@ class Snapshots:
         changed = self.forget(names)
         for new in self.news(names):
             changed |= self.take(new, self.load(new))
-        return changed
+        return self.expire() or changed
 
     def forget(self, names: Sequence[str]) -> bool:
         """Leave out the zones that are not named any more; True where there were any."""
@@ -104,3 +108,21 @@ class Snapshots:
         self.known[new.name] = new.mark
         self.failed.pop(new.name, None)
         return True
+
+    def expire(self) -> bool:
+        """Mark the followed zones that no primary has confirmed for too long, and those that are good again; True where
+        that changes anything."""
+        changed = False
+        for name in self.followed:
+            if (view := self.views.get(name)) is None:
+                continue
+            expired = self.expiry.expired(name, zone_directory(self.data_dir, name), view.zone.soa.expire)
+            if expired != view.expired:
+                self.views[name] = view = copy.copy(view)
+                view.expired = expired
+                changed = True
+                if expired:
+                    log.error("zone %s: its primary has not confirmed it for too long; not answered any more", name)
+                else:
+                    log.warning("zone %s: confirmed by its primary, answered again", name)
+        return changed

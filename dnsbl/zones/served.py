@@ -36,7 +36,9 @@ class ServedZone:
             self.seq: int = newest["seq"]
             self.listings: int = newest.get("listings", 0)
             self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
-        except (ValidationError, KeyError, TypeError, AttributeError) as error:
+            self.made_at = int(newest.get("made_at", 0))  # seconds since 1970
+            self.zonemd = bytes.fromhex(newest.get("zonemd", ""))  # the digest of what is given away (RFC 8976)
+        except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
             path = (delta or base).path
             raise SnapshotError(f"{path}: its zone is of another version; build the zone again") from error
         files = [delta, base] if delta else [base]
@@ -44,6 +46,8 @@ class ServedZone:
         self.layers6 = [layer_of(file, "v6") for file in files]
         self.deep = files[0] if len(files[0].v6d) else None  # the newest file has all of them
         self.exact = self.zone.exact
+        self.withheld = 0  # entries that are not in it, because it is what may be given away
+        self.expired = False  # a followed zone that its primary has not confirmed for too long
 
     def lookup4(self, address: int) -> int:
         for layer in self.layers4:
@@ -173,16 +177,28 @@ class Pointer:
 
     def __init__(self, directory: Path, base: str, delta: str | None, serial: int) -> None:
         self.directory, self.base, self.delta, self.serial = directory, base, delta, serial
+        self.withheld = 0  # entries that may not be given away as they are
+        self.refuses = False  # then nothing of the zone is given away
+
+    def content(self) -> dict[str, str | int | None]:
+        """What the file holds."""
+        files = {"base": self.base, "delta": self.delta, "serial": self.serial}
+        return {**files, "withheld": self.withheld, "refuses": self.refuses}
 
     def open(self, before: ServedZone | None = None) -> ServedZone:
-        """Read and verify; a base that is still the very file of the view before is not read again. Raises
-        SnapshotError."""
-        path = self.directory / self.base
-        base = before.base if before is not None and before.base.is_file(path) else Snapshot(path)
-        delta = Snapshot(self.directory / self.delta) if self.delta else None
+        """Read and verify; a base that is still the very file of the view before is not read again, and where both
+        are, it is that view. Raises SnapshotError."""
+        base = same_file(before.base if before else None, self.directory / self.base)
+        delta = same_file(before.delta if before else None, self.directory / self.delta) if self.delta else None
+        if before and base is before.base and delta is before.delta:
+            return before
         if delta and delta.info.get("base") != base.info.get("serial"):
             raise SnapshotError(f"{delta.path}: made for another base; build the zone again")
         return ServedZone(base, delta)
+
+
+def same_file(before: Snapshot | None, path: Path) -> Snapshot:
+    return before if before is not None and before.is_file(path) else Snapshot(path)
 
 
 def read_pointer(directory: Path) -> Pointer | None:
@@ -192,10 +208,12 @@ def read_pointer(directory: Path) -> Pointer | None:
         base, delta, serial = said["base"], said["delta"], int(said["serial"])
         if not FileName.fullmatch(base) or (delta is not None and not FileName.fullmatch(delta)):
             raise SnapshotError(f"{directory / CURRENT}: names no files of its own; build the zone again")
-        return Pointer(directory, base, delta, serial)
+        pointer = Pointer(directory, base, delta, serial)
+        pointer.withheld, pointer.refuses = int(said.get("withheld", 0)), bool(said.get("refuses", False))
+        return pointer
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SnapshotError(f"{directory / CURRENT}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise SnapshotError(f"{directory / CURRENT}: not readable as a pointer; build the zone again") from error

@@ -46,7 +46,7 @@ import xxhash
 from .. import native
 from ..errors import SnapshotError
 
-__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Snapshot", "answer_at"]
+__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Snapshot", "answer_at", "sections_of"]
 
 MAGIC = b"DNSBLSNP"
 VERSION = 2
@@ -110,7 +110,9 @@ class Snapshot:
             raise SnapshotError(f"{path}: cannot be read ({error.strerror or error})") from error
         except MemoryError as error:
             raise SnapshotError(f"{path}: cannot be read (no memory for it)") from error
-        parts = sections_of(path, memoryview(self.content))
+        parts = sections_of(path, memoryview(self.content), SECTIONS)
+        if misfit := misfit_of(parts):
+            raise SnapshotError(f"{path}: section {misfit} does not fit the others; build the zone again")
         if refused:
             raise SnapshotError(f"{path}: refused by the native path ({refused}); build the zone again")
         try:
@@ -150,8 +152,9 @@ def mark_of(path: Path) -> tuple[int, int, int]:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def sections_of(path: Path, view: memoryview) -> dict[str, memoryview]:
-    """Verify the whole file, then its sections by name. Raises SnapshotError."""
+def sections_of(path: Path, view: memoryview, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, memoryview]:
+    """Verify the whole file, then its sections by name. `wanted`: those there must be, and the bytes an item of each
+    may have. Raises SnapshotError."""
     if len(view) < HEADER.size:
         raise SnapshotError(f"{path}: {len(view)} bytes are no snapshot; build the zone again")
     magic, version, count, size, checksum = HEADER.unpack_from(view)
@@ -173,19 +176,17 @@ def sections_of(path: Path, view: memoryview) -> dict[str, memoryview]:
             raise SnapshotError(f"{path}: section {number} lies outside the file; build the zone again")
         part = view[offset : offset + items * width]
         found[name.rstrip(b"\0").decode("ascii", "replace")] = part.cast(FORMATS[width])  # type: ignore[call-overload]
-    if missing := SECTIONS.keys() - found.keys():
+    if missing := wanted.keys() - found.keys():
         raise SnapshotError(f"{path}: without section {', '.join(sorted(missing))}; build the zone again")
-    if misfit := misfit_of(found):
-        raise SnapshotError(f"{path}: section {misfit} does not fit the others; build the zone again")
-    return {name: found[name] for name in SECTIONS}
+    for name, widths in wanted.items():
+        if found[name].itemsize not in widths:
+            raise SnapshotError(f"{path}: section {name} does not fit the others; build the zone again")
+    return {name: found[name] for name in wanted}
 
 
 def misfit_of(parts: Mapping[str, memoryview]) -> str:
     """The first section that readers could not use with the others; empty: there is none. The items themselves are
     not looked at: the checksum has them, and readers take any without harm."""
-    for name, widths in SECTIONS.items():
-        if parts[name].itemsize not in widths:
-            return name
     for name, other in EQUAL.items():
         if len(parts[name]) != len(parts[other]):
             return name

@@ -20,6 +20,7 @@ class ZoneView(Protocol):
     zone: ZoneDef
     serial: int
     answers: tuple[tuple[int, ...], ...]
+    expired: bool  # it is too old to be answered from
 
     def lookup4(self, address: int) -> int:
         """The answer id of an IPv4 address, or NOTHING."""

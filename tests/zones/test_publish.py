@@ -22,9 +22,10 @@ from dnsbl.errors import PublishRefused, SnapshotError
 from dnsbl.reputation.exemptions import Exemptions
 from dnsbl.store import Decision, ListingRow
 from dnsbl.subjects import parse
-from dnsbl.zones import publish as publishing
+from dnsbl.zones import checks, maker
 from dnsbl.zones.arrays import compact, singles
-from dnsbl.zones.publish import Publisher, cover, next_serial, size_of, zone_directory
+from dnsbl.zones.checks import cover
+from dnsbl.zones.publish import Publisher, next_serial, size_of, zone_directory
 from dnsbl.zones.served import CURRENT, ServedZone, read_pointer
 from dnsbl.zones.table import pieces
 
@@ -39,7 +40,7 @@ def w() -> Iterator[World]:
 
 
 def files(w: World, name: str = "ip") -> set[str]:
-    return {path.name for path in zone_directory(w.directory, name).iterdir()} - {"lock"}
+    return {path.name for path in zone_directory(w.directory, name).iterdir() if path.suffix or path.name == CURRENT}
 
 
 def published(w: World, *subjects: str, name: str = "ip") -> ServedZone:
@@ -78,14 +79,14 @@ def test_a_small_change_is_a_delta(w: World) -> None:
 
 
 def test_a_large_change_is_a_whole_build(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "DELTA_FLOOR", 4)
+    monkeypatch.setattr(maker, "DELTA_FLOOR", 4)
     published(w, "5.5.5.5")
     assert published(w, "5.5.5.5", "5.5.6.1", "5.5.6.3").delta is not None
     assert published(w, *(f"5.5.7.{n}" for n in range(0, 20, 2))).delta is None
 
 
 def test_a_delta_that_has_grown_becomes_a_base(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "DELTA_FLOOR", 12)
+    monkeypatch.setattr(maker, "DELTA_FLOOR", 12)
     subjects = [f"5.5.7.{n}" for n in range(0, 60, 2)]
     whole = [published(w, *subjects[: n + 1]).delta is None for n in range(len(subjects))]
     assert True in whole[1:]
@@ -96,7 +97,7 @@ def test_a_delta_that_has_grown_becomes_a_base(w: World, monkeypatch: pytest.Mon
 def test_changes_of_other_kinds_do_not_hide_ours(w: World, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Exemptions are journalled for every zone: a long list of exempt names must not fill the view of an address
     zone for ever."""
-    monkeypatch.setattr(publishing, "DELTA_FLOOR", 4)
+    monkeypatch.setattr(maker, "DELTA_FLOOR", 4)
     published(w, "5.5.5.5")
     w.store.replace_exemptions("names", [parse(f"n{n}.example") for n in range(count)], "shared", w.now)
     w.settle()
@@ -112,6 +113,17 @@ def test_names_are_a_delta_too(w: World) -> None:
     assert served.delta is not None
     found = [name_codes(served, n) for n in ("bad.example", "a.www.bad.example", "good.example", "www.good.example")]
     assert found == [None, {0}, set(), set()]
+
+
+def test_a_name_that_is_exempt_alone_still_has_names_below(w: World) -> None:
+    """It is never listed itself; but something is below, and so it is empty, not missing (RFC 8020)."""
+    published(w, "other.example", name="domain")
+    w.store.replace_exemptions("shared", [parse("good.example")], "shared by many", w.now, exact=True)
+    served = published(w, "other.example", "bad.good.example", name="domain")
+    assert served.delta is not None
+    assert name_codes(served, "good.example") is None
+    assert name_codes(served, "bad.good.example") == {0}
+    assert name_codes(w.fresh("domain"), "good.example") is None
 
 
 def test_force_builds_the_whole_zone(w: World) -> None:
@@ -236,8 +248,8 @@ def test_the_serial_wraps_past_zero() -> None:
 
 
 def test_a_zone_that_loses_too_much_stays(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "SMALL_ZONE", 10)
-    monkeypatch.setattr(publishing, "DELTA_FLOOR", 4)
+    monkeypatch.setattr(checks, "SMALL_ZONE", 10)
+    monkeypatch.setattr(maker, "DELTA_FLOOR", 4)
     many = [f"5.5.{n}.1" for n in range(100)]
     before = published(w, *many)
     w.listed(many[:5])
@@ -401,7 +413,7 @@ def test_left_overs_of_a_crash_go_with_the_next_publish(w: World) -> None:
     assert files(w) == {served.base.path.name, served.delta.path.name, CURRENT}  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.rename", "dnsbl.zones.publish.Publisher.sweep_files"])
+@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.rename", "dnsbl.zones.maker.Maker.sweep_files"])
 def test_a_crash_at_any_moment_leaves_a_zone_to_answer_from(
     w: World, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -544,7 +556,9 @@ def test_the_cover_counts_every_address_once(data: st.DataObject) -> None:
         with bucketed(threshold):
             found = singles(np.array([r[0] for r in one], dtype="u8"))
         found |= {name: np.array(v, dtype="u4") for name, v in made.items()}
-        return SimpleNamespace(**found, **{name: compact(np.array(v, dtype="u1")) for name, v in answers.items()})
+        return SimpleNamespace(
+            layers={}, **found, **{name: compact(np.array(v, dtype="u1")) for name, v in answers.items()}
+        )
 
     def apart(answer: st.SearchStrategy[int]) -> list[tuple[int, int, int]]:
         edges = sorted(data.draw(st.sets(st.integers(0, 50))))

@@ -21,12 +21,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...config import CodeDef, ZoneDef, template
+from ..blocks import deep_networks, networks
 from ..contents import Contents
 from ..table import Pieces, merge
-from .blocks import deep_networks, networks
-from .text import chunked, header, name_text, network6, networks4
+from ..written import name_text, network6
+from .text import chunked, header, networks4
 
-__all__ = ["lines"]
+__all__ = ["NOTES_EXACT", "NOTES_NAMES", "entry6", "lines", "plain", "specials", "value"]
 
 NOTES = (
     "Serve it with: rbldnsd ... {origin}:combined:FILE",
@@ -43,7 +44,7 @@ def lines(held: Contents) -> Iterator[str]:
     zone = held.zone
     notes = [note.format(origin=zone.origin) for note in NOTES]
     yield header(held, "#", [*notes, *(NOTES_IP if zone.kind == "ip" else NOTES_EXACT if zone.exact else NOTES_NAMES)])
-    yield specials(zone, held.serial)
+    yield specials(zone, held.serial) + apex(zone)
     taken = held.names.taken()
     for number, code in enumerate(zone.codes):
         if zone.kind == "ip":
@@ -62,16 +63,26 @@ def specials(zone: ZoneDef, serial: int) -> str:
     numbers = f"{serial} {soa.refresh} {soa.retry} {soa.expire} {soa.minimum}"
     text = f"$SOA {soa.ttl or 1} {zone.mname} {soa.rname} {numbers}\n"
     text += f"$NS {zone.ns_ttl or 1} {' '.join(zone.ns)}\n$TTL {zone.ttl or 1}\n"
-    apex = [f"@ A {address}\n" for address in zone.apex.a]
-    apex += [f'@ TXT "{plain(words)}"\n' for words in zone.apex.txt]
-    return text + ("$DATASET generic:apex @\n" + "".join(apex) if apex else "")
+    return text
+
+
+def apex(zone: ZoneDef) -> str:
+    records = [f"@ A {address}\n" for address in zone.apex.a]
+    records += [f'@ TXT "{plain(words)}"\n' for words in zone.apex.txt]
+    records += [f"{label} A {address}\n" for label, address in zone.hosts.items()]
+    return "$DATASET generic:apex @\n" + "".join(records) if records else ""
 
 
 def dataset(kind: str, code: CodeDef) -> str:
-    """The head of a list. rbldnsd drops a `=` in front of a text, so one more goes there."""
+    """The head of a list."""
+    return f"$DATASET {kind}:{code.code} @ {code.sublist}".rstrip() + "\n" + value(code)
+
+
+def value(code: CodeDef) -> str:
+    """What the entries after it answer. rbldnsd drops a `=` in front of a text, so one more goes there."""
     text = subject_text(code.text)
     guard = "=" if text.startswith("=") else ""
-    return f"$DATASET {kind}:{code.code} @ {code.sublist}".rstrip() + f"\n:{code.code}:{guard}{text}\n"
+    return f":{code.code}:{guard}{text}\n"
 
 
 def subject_text(text: str) -> str:

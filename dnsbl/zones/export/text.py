@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
-from socket import AF_INET6, inet_ntop
 
 import numpy as np
 
 from ...clock import rfc3339
+from ..blocks import Blocks
 from ..contents import Contents
 from ..table import Words
-from .blocks import Blocks
 
-__all__ = ["address4", "addresses4", "chunked", "header", "name_text", "network6", "networks4", "reversed4"]
+__all__ = ["LINES", "about", "addresses4", "chunked", "header", "networks4", "reversed4"]
 
 LINES = 8192  # lines put together before they are passed on
 HALF = np.uint64(16)
@@ -38,11 +37,6 @@ def halves() -> tuple[list[str], list[str], list[str], list[str]]:
 
 def split(numbers: Words) -> tuple[list[int], list[int]]:
     return (numbers >> HALF).tolist(), (numbers & LOW16).tolist()
-
-
-def address4(number: int) -> str:
-    upper, lower, _, _ = halves()
-    return upper[number >> 16] + lower[number & 0xFFFF]
 
 
 def addresses4(numbers: Words) -> list[str]:
@@ -69,19 +63,6 @@ def networks4(blocks: Blocks) -> str:
     )
 
 
-def network6(first: int, prefix: int) -> str:
-    """`2001:db8::/32`; a host without its /128."""
-    host = inet_ntop(AF_INET6, first.to_bytes(16, "big"))
-    return host if prefix == 128 else f"{host}/{prefix}"
-
-
-def name_text(name: bytes) -> str:
-    """A name from the top label in the usual order."""
-    labels = name.decode("ascii").split(".")
-    labels.reverse()
-    return ".".join(labels)
-
-
 def chunked(lines: Iterable[str]) -> Iterator[str]:
     """Lines, some thousand at a time."""
     gathered: list[str] = []
@@ -95,10 +76,18 @@ def chunked(lines: Iterable[str]) -> Iterator[str]:
 
 
 def header(held: Contents, mark: str, notes: Iterable[str]) -> str:
-    """What the file is, as comments: zone, serial, time, count, and what the format cannot say."""
-    lines = [
-        f"zone {held.zone.origin} ({held.zone.name}), serial {held.serial}, made {rfc3339(held.made_at)}",
-        f"{len(held):,} {'ranges and addresses' if held.zone.kind == 'ip' else 'listed names'}",
-        *notes,
-    ]
-    return "".join(f"{mark} {line}\n" for line in lines)
+    """What the file is, as comments."""
+    return "".join(f"{mark} {line}\n" for line in about(held, notes))
+
+
+def about(held: Contents, notes: Iterable[str]) -> Iterator[str]:
+    """What a file is: zone, serial, time, count, terms, and what its format cannot say."""
+    yield f"zone {held.zone.origin} ({held.zone.name}), serial {held.serial}, made {rfc3339(held.made_at)}"
+    yield f"{len(held):,} {'ranges and addresses' if held.zone.kind == 'ip' else 'listed names'}"
+    if held.zone.shutdown:
+        yield f"{held.zone.origin} is shut down and lists nothing: stop using it"
+    if held.zone.licence:
+        yield f"licence: {held.zone.licence}"
+    if held.withheld:
+        yield f"{held.withheld:,} entries are left out: the terms of the feeds they stand on forbid to pass them on"
+    yield from notes

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import brute_networks
 
-from dnsbl.zones.export import blocks as module
-from dnsbl.zones.export.blocks import Blocks, aligned, deep_networks, networks
+from dnsbl.zones.blocks import Blocks, aligned, deep_networks, networks
 from dnsbl.zones.table import Deep, pieces
 
 TOP64 = 2**64 - 2  # no piece ends at the very last number
@@ -50,11 +49,7 @@ def test_aligned_networks_cover_the_same_addresses_whatever_the_chunk(prefixes: 
         np.array(prefixes, dtype=np.int64),
         np.ones(len(prefixes), dtype=np.uint64),
     )
-    before, module.CHUNK = module.CHUNK, chunk
-    try:
-        parts = list(aligned(given, 32, 8, 8))
-    finally:
-        module.CHUNK = before
+    parts = list(aligned(given, 32, 8, 8, chunk))
     assert all(len(part) <= chunk + 128 for part in parts)
     found = rows(parts)
     assert all(prefix % 8 == 0 and first % (1 << (32 - prefix)) == 0 for first, prefix, _ in found)

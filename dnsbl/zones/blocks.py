@@ -1,21 +1,21 @@
 """Pieces as blocks: ranges cut into networks, and networks into those whose prefix ends at a label. Pure, numpy.
 
-All in chunks of some ten thousand, so that memory does not grow with the zone.
+All in chunks, so that memory does not grow with the zone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..table import Deep, Pieces, Words
+from .table import Deep, Pieces, Words
 
-__all__ = ["CHUNK", "Blocks", "aligned", "deep_networks", "networks"]
+__all__ = ["CHUNK", "Blocks", "aligned", "deep_networks", "joined", "networks"]
 
-CHUNK = 32_768
+CHUNK = 32_768  # rows at once: a few MB in every column that a writer makes of them
 ONE = np.uint64(1)
 LOW64 = 0xFFFFFFFFFFFFFFFF
 
@@ -31,14 +31,24 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.first)
 
-    def where(self, wanted: NDArray[np.bool_]) -> Blocks:
+    def where(self, wanted: NDArray[np.bool_ | np.intp] | slice) -> Blocks:
+        """Some rows: by truth, by number, or a stretch."""
         return Blocks(self.first[wanted], self.prefix[wanted], self.mask[wanted])
 
 
-def networks(table: Pieces, bits: int) -> Iterator[Blocks]:
+def joined(parts: Sequence[Blocks]) -> Blocks:
+    """One after another; at least one."""
+    return Blocks(
+        np.concatenate([part.first for part in parts]),
+        np.concatenate([part.prefix for part in parts]),
+        np.concatenate([part.mask for part in parts]),
+    )
+
+
+def networks(table: Pieces, bits: int, chunk: int = CHUNK) -> Iterator[Blocks]:
     """The fewest networks that make up the pieces, ascending, in chunks. `bits`: 32 for IPv4, 64 for upper halves."""
-    for start in range(0, len(table), CHUNK):
-        part = slice(start, start + CHUNK)
+    for start in range(0, len(table), chunk):
+        part = slice(start, start + chunk)
         yield cut(Pieces(table.first[part], table.last[part], table.mask[part]), bits)
 
 
@@ -74,13 +84,13 @@ def largest_power(numbers: Words) -> Words:
     return filled ^ (filled >> ONE)
 
 
-def aligned(blocks: Blocks, bits: int, step: int, least: int) -> Iterator[Blocks]:
+def aligned(blocks: Blocks, bits: int, step: int, least: int, chunk: int = CHUNK) -> Iterator[Blocks]:
     """Networks as those of the next prefix that is a multiple of `step` and no less than `least`, in chunks."""
     prefix = np.maximum(-(-blocks.prefix // step) * step, least)
     counts = np.left_shift(1, prefix - blocks.prefix)
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    places = np.unique(np.searchsorted(ends, np.arange(CHUNK, total + CHUNK, CHUNK), side="left") + 1).tolist()
+    places = np.unique(np.searchsorted(ends, np.arange(chunk, total + chunk, chunk), side="left") + 1).tolist()
     start = 0
     for end in [*(place for place in places if place < len(blocks)), len(blocks)]:
         if start < end:

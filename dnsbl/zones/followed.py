@@ -1,0 +1,85 @@
+"""What is known of a zone that is followed, in `data_dir/zones/NAME/followed.json`: written by who follows it, read by
+who answers from it. A zone that its primary has not confirmed for `soa.expire` is not answered from any more (RFC 1035
+section 3.3.13, RFC 1034 section 4.3.5).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from ..files import replacing
+
+__all__ = ["FOLLOWED", "Expiry", "Followed", "read_followed", "write_followed"]
+
+FOLLOWED = "followed.json"
+MAX_BYTES = 65_536  # of the file: it has a few hundred
+
+
+@dataclass(slots=True, frozen=True)
+class Followed:
+    """`refreshed`: seconds since 1970 at which a primary last said that `serial` is the newest, or gave it; 0: never.
+    `source`: which primary. `error`: why the last try failed; empty: it did not."""
+
+    refreshed: int = 0
+    serial: int = 0
+    source: str = ""
+    error: str = ""
+
+    def expired(self, expire: int, now: int) -> bool:
+        return not 0 < now - self.refreshed <= expire and self.refreshed <= now
+
+
+def read_followed(directory: Path) -> Followed | None:
+    """None where there is none that can be read: the zone is then not known to be good."""
+    try:
+        with (directory / FOLLOWED).open("rb") as file:
+            said = orjson.loads(file.read(MAX_BYTES))
+        return Followed(int(said["refreshed"]), int(said["serial"]), str(said["from"]), str(said["error"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def write_followed(directory: Path, followed: Followed) -> None:
+    """Raises OSError."""
+    said = asdict(followed)
+    said["from"] = said.pop("source")
+    directory.mkdir(parents=True, exist_ok=True)
+    with replacing(directory / FOLLOWED) as file:
+        file.write(orjson.dumps(said))
+
+
+class Expiry:
+    """When followed zones expire, by a clock that nobody sets: the wall clock is asked once for each state that is
+    read, so that it may jump meanwhile."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[tuple[int, int], float]] = {}  # name -> mark of the file, and when it expires
+
+    def expired(self, name: str, directory: Path, expire: int) -> bool:
+        """Whether a zone is not to be answered from. `expire`: seconds."""
+        path = directory / FOLLOWED
+        try:
+            found = path.stat()
+        except OSError:
+            return name not in self.known or self.known[name][1] <= running()
+        mark = (found.st_ino, found.st_mtime_ns)
+        known = self.known.get(name)
+        if known is None or known[0] != mark:
+            known = self.known[name] = mark, running() + left(read_followed(directory), expire)
+        return known[1] <= running()
+
+
+def left(followed: Followed | None, expire: int) -> float:
+    """Seconds until a zone expires. One that was refreshed in the future was refreshed now: the clock was set back."""
+    if followed is None or not followed.refreshed:
+        return 0.0
+    return min(max(followed.refreshed + expire - time.time(), 0.0), float(expire))
+
+
+def running() -> float:
+    """Seconds that also pass while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,43 @@
+"""What of a zone is given away: exports, transfers and mirrors take this; answers and look-ups have everything.
+
+Where the pointer says that entries are withheld, only the snapshot in `shared` is given, which may be older: one that
+could not be written leaves the one before. Where nothing is withheld, it is the zone itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import SnapshotError, WithheldError
+from .served import Pointer, ServedZone, read_pointer
+
+__all__ = ["SHARED", "given", "given_directory"]
+
+SHARED = "shared"
+
+
+def given_directory(directory: Path) -> Path:
+    """Where pointer and files are that may be given away; `directory` is the zone's. Raises SnapshotError."""
+    return chosen(read_pointer(directory), directory)
+
+
+def chosen(pointer: Pointer | None, directory: Path) -> Path:
+    return directory / SHARED if pointer and pointer.withheld else directory
+
+
+def given(directory: Path, before: ServedZone | None = None) -> ServedZone | None:
+    """The zone as it may be given away; None where nothing is published. What of the view before is still the same is
+    not read again. Raises SnapshotError, and WithheldError where the zone's terms are to refuse."""
+    pointer = read_pointer(directory)
+    if pointer is None or not pointer.withheld:
+        return pointer.open(before) if pointer else None
+    if pointer.refuses:
+        raise WithheldError(
+            f"zone {directory.name} is not given away: feeds' terms forbid it for {pointer.withheld:,} of its entries"
+        )
+    shared = read_pointer(directory / SHARED)
+    if shared is None:
+        raise SnapshotError(f"{directory}: what may be given away could not be written yet; look into the log")
+    view = shared.open(before)
+    view.withheld = pointer.withheld
+    return view

@@ -1,0 +1,163 @@
+"""Names of a zone that answer otherwise at another serial, found without going through the tree. Pure.
+
+The records of a name follow from what the snapshot says of it and of the names above, and from whether anything is
+below. So the names that may have changed are those of which the snapshots say something else, those above them, and
+those below one whose codes are others. What is listed below such a one is in the newer delta: `names.changed` decides
+it anew.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+import numpy as np
+
+from .build import Answers, carried_names
+from .contents import FROM_ROW, TO_ROW, Kind, Node
+from .hashed import name_columns, names_apart
+from .layers import NO_ANSWER
+from .names import above, records
+from .served import ServedZone
+from .snapshot import EMPTY_NAME, HOLE, Snapshot
+
+__all__ = ["turned"]
+
+Said = tuple[Kind, int] | None  # what a snapshot says of a name itself, with the mask
+
+
+class Tree:
+    """One zone's names, asked one by one."""
+
+    def __init__(self, view: ServedZone) -> None:
+        self.view = view
+        self.carried = carried_names(view)
+        self.masks = Answers.of(view.zone, view.answers).masks
+        self.known: dict[bytes, Said] = {}
+        self.holes: list[bytes] | None = None
+
+    def said(self, name: bytes) -> Said:
+        if name not in self.known:
+            value = self.view.name_value(name)
+            if value == NO_ANSWER:
+                self.known[name] = None
+            elif value < EMPTY_NAME:
+                self.known[name] = Kind.LISTED, self.masks[value]
+            else:
+                self.known[name] = Kind.HOLE if value == HOLE else Kind.EMPTY, 0
+        return self.known[name]
+
+    def over(self, name: bytes) -> int:
+        """The mask of the nearest name above that is listed or exempt."""
+        for upper in above(name):
+            said = self.said(upper)
+            if said and said[0] is not Kind.EMPTY:
+                return said[1]
+        return 0
+
+    def inherited(self, name: bytes) -> int:
+        """What the names below get from here."""
+        said = self.said(name)
+        return said[1] if said and said[0] is not Kind.EMPTY else self.over(name)
+
+    def node(self, name: bytes) -> Node | None:
+        """The name with its records; None where it has none."""
+        said = self.said(name)
+        if self.view.exact:
+            return Node(name, said[1], Kind.LISTED, 0) if said and said[0] is Kind.LISTED else None
+        over = self.over(name)
+        if said and said[0] is Kind.LISTED:
+            return Node(name, said[1], Kind.LISTED, over)
+        if not over:
+            return None
+        if said and said[0] is Kind.HOLE:
+            return Node(name, 0, Kind.HOLE, over)
+        return Node(name, over, Kind.BETWEEN, over) if said or any(self.holes_below(name)) else None
+
+    def holes_below(self, name: bytes) -> Iterator[bytes]:
+        """What is exempt below: what is listed there makes the names above known, a hole does not."""
+        if self.holes is None:
+            base = (name for name in holes_of(self.view.base) if name not in self.carried)
+            found = {*base, *(name for name, value in self.carried.items() if value == HOLE)}
+            self.holes = sorted(hole.translate(TO_ROW) for hole in found)
+        row = name.translate(TO_ROW) + b"\0"
+        for place in range(bisect_left(self.holes, row), len(self.holes)):
+            if not self.holes[place].startswith(row):
+                return
+            yield self.holes[place].translate(FROM_ROW)
+
+    def names(self, same_base: bool) -> Iterator[bytes]:
+        """The names among which those are that stand below a changed one: of a delta, all it says; else all there
+        are."""
+        yield from self.carried
+        if not same_base:
+            yield from (name for name, _ in records(self.view.base.names))
+
+
+def turned(old: ServedZone, new: ServedZone, same_base: bool, most: int) -> tuple[list[Node], list[Node]] | None:
+    """The names that left and those that came, sorted; None where more than `most` are turned."""
+    before, after = Tree(old), Tree(new)
+    meant = renumbered(old, new)
+    if same_base and not meant:
+        suspects = {name for name, _ in before.carried.items() ^ after.carried.items()}
+    else:
+        suspects = {*before.carried, *after.carried}
+    if not same_base:
+        apart = names_apart(old.base, new.base, meant)
+        if len(apart) > most + len(suspects):
+            return None
+        suspects |= apart
+    changed = {name for name in suspects if before.said(name) != after.said(name)}
+    if len(changed) > most:
+        return None
+    left: list[Node] = []
+    came: list[Node] = []
+    for name in sorted(changed if new.exact else affected(changed, before, after, same_base)):
+        one, other = before.node(name), after.node(name)
+        if one and other and one[:3] == other[:3]:
+            continue
+        left += [one] if one else []
+        came += [other] if other else []
+    return left, came
+
+
+def affected(changed: set[bytes], before: Tree, after: Tree, same_base: bool) -> set[bytes]:
+    """The names whose records may be others."""
+    found = set(changed)
+    over = set()  # names with other codes for what is listed below, if anything is
+    for name in changed:
+        found.update(above(name))
+        if before.inherited(name) != after.inherited(name):
+            for hole in (*before.holes_below(name), *after.holes_below(name)):
+                found.update(upper for upper in above(hole) if len(upper) > len(name))
+                found.add(hole)
+            if before.said(name) and after.said(name):  # else nothing was listed below, or is now
+                over.add(name)
+    if over:
+        for name in after.names(same_base):
+            uppers = list(above(name))
+            if not over.isdisjoint(uppers):
+                found.update((name, *uppers))
+    return found
+
+
+# what the snapshots say
+
+
+def renumbered(old: ServedZone, new: ServedZone) -> dict[int, int]:
+    """The values of names in the old zone that are others in the new one; a set of codes that it has not is a number
+    of its own."""
+    ids = {codes: number for number, codes in enumerate(new.answers)}
+    meant = {number: ids.setdefault(codes, len(ids)) for number, codes in enumerate(old.answers)}
+    return {value: number for value, number in meant.items() if value != number}
+
+
+def holes_of(base: Snapshot) -> list[bytes]:
+    """Those of a base, looked for once: they are few."""
+    known = base.layers.get("holes")
+    if not isinstance(known, list):
+        starts, ends, values = name_columns(base)
+        at = np.flatnonzero(values == HOLE)
+        spans = zip(starts[at].tolist(), ends[at].tolist(), strict=True)
+        known = base.layers["holes"] = [bytes(base.names[start:end]) for start, end in spans]
+    return known
