@@ -132,8 +132,8 @@ class App:
         elif before != now:
             log.error(
                 "data_dir/secret is not the key that was used before (fingerprint %s, now %s): codes of authenticator "
-                "apps and signatures of webhooks are wrong, traps and reporters of before and after count as others; "
-                "stop, restore the file from a backup; without one, `dnsbl person reset-second` and new hooks",
+                "apps and signatures of webhooks and exports are wrong, traps and reporters of before and after count "
+                "as others; stop, restore the file from a backup; without one: `dnsbl person reset-second`, new hooks",
                 before,
                 now,
             )

@@ -22,6 +22,7 @@ import orjson
 from . import config, native, sdnotify
 from .config import DnsConfig, Settings
 from .config.server import MAX_THREADS
+from .dns.accessfile import AccessFiles
 from .dns.answer import Answerer
 from .dns.counters import Counters
 from .dns.native import Native
@@ -29,6 +30,7 @@ from .dns.server import DnsServer
 from .dns.watch import Watcher
 from .errors import ConfigError, StartError
 from .files import replacing
+from .travel import Travel
 from .zones.loaded import Snapshots
 
 __all__ = ["Front"]
@@ -47,16 +49,21 @@ MAX_LINE = 1 << 20
 
 
 class Front:
-    """The DNS role, and the back process where `back` says how to start it."""
+    """The DNS role, and the back process where `back` says how to start it; `courier` starts what carries zones."""
 
-    def __init__(self, settings: Settings, path: Path | None, back: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: Settings, path: Path | None, back: Sequence[str] = (), courier: Sequence[str] = ()
+    ) -> None:
         self.settings, self.path = settings, path
         self.back_command = list(back)
-        self.snapshots = Snapshots(settings.config.data_dir)
+        self.snapshots = Snapshots(settings.config.data_dir, [follow.zone for follow in settings.config.follow])
         self.counters = Counters()
         self.answerer = Answerer([], settings.config.dns, self.counters)
         self.native = native_of(self.answerer, settings.config.dns)
+        self.travel = Travel(settings, self.answerer, courier)
         self.watcher = Watcher(self.answerer, self.native, settings.config.dns)
+        run, public_url = settings.config.data_dir / "run", settings.config.web.public_url
+        self.access = AccessFiles(run, public_url, self.answerer, self.native)
         self.stopping = asyncio.Event()
         self.up = False  # all roles are
         self.reloaded = asyncio.Event()  # the zones may be others: they are looked at without waiting
@@ -70,16 +77,18 @@ class Front:
         sockets = sdnotify.listen_sockets("dns")
         if self.snapshots.look(list(self.settings.zones)):
             self.replace()
+        self.access.start(self.settings.zones)
         dns = self.settings.config.dns
         self.server = DnsServer(
-            self.answerer, () if sockets else dns.listen, sockets, native=self.native, threads=dns.threads or threads()
-        )
+            self.answerer, () if sockets else dns.listen, sockets, native=self.native, threads=dns.threads or threads(),
+            stream=self.travel.stream, tls_listen=dns.tls_listen, tls=self.travel.tls,
+        )  # fmt: skip
         await self.server.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
-        jobs = (self.watch(), self.write_counters(), self.watchdog(), self.watcher.run())
+        jobs = (self.watch(), self.write_counters(), self.watchdog(), self.watcher.run(), self.access.run())
         tasks = [asyncio.create_task(job) for job in jobs]
         stop = asyncio.ensure_future(self.stopping.wait())
         try:
@@ -92,6 +101,7 @@ class Front:
                     tasks.append(asyncio.create_task(self.keep_back()))
             if not stop.done():
                 await self.look()
+                tasks.append(asyncio.create_task(self.travel.run()))
                 ready(self)
                 self.up = True
                 tasks.append(asyncio.create_task(self.tell_ready()))
@@ -102,8 +112,9 @@ class Front:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self.stop_back()
+            await asyncio.gather(self.stop_back(), self.travel.close())
             await self.server.close()
+            self.access.write(last=True)
             self.counters_file.unlink(missing_ok=True)
 
     # snapshots
@@ -116,7 +127,7 @@ class Front:
             changed = self.snapshots.forget(names)
             for new in self.snapshots.news(names):
                 changed |= self.snapshots.take(new, await asyncio.to_thread(self.snapshots.load, new))
-            if changed:
+            if self.snapshots.expire() or changed:
                 self.replace()
 
     def replace(self) -> None:
@@ -124,6 +135,7 @@ class Front:
         self.answerer.replace(list(self.snapshots.views.values()))
         if self.native:
             self.native.replace()
+        self.travel.published(self.settings)
 
     async def watch(self) -> None:
         while True:
@@ -149,8 +161,10 @@ class Front:
         if changed := self.settings.config.changed(read.config):
             log.warning("changed in dnsbl.toml, takes effect at a restart: %s", ", ".join(changed))
         self.settings = read.model_copy(update={"config": self.settings.config})  # zones and feeds; the rest is open
+        self.access.rules(read.zones)
         log.info("zones and feeds read again")
         self.reloaded.set()
+        self.travel.reload()
         if self.back and self.back.returncode is None:
             self.back_reloads = not self.back_up  # before it is up, the signal would end it
             if self.back_up:
@@ -167,7 +181,9 @@ class Front:
         last, failing = b"", False
         while True:
             counted = self.native.counters() if self.native else self.counters
-            content = orjson.dumps({"pid": os.getpid(), **counted.snapshot(), **self.watcher.snapshot()})
+            content = orjson.dumps(
+                {"pid": os.getpid(), **counted.snapshot(), **self.watcher.snapshot(), **self.travel.snapshot()}
+            )
             if content != last:
                 try:
                     self.counters_file.parent.mkdir(parents=True, exist_ok=True)
@@ -270,7 +286,7 @@ def threads() -> int:
     return min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 
-def back_command(path: Path | None, roles: Sequence[str]) -> list[str]:
-    """The command line of the back process: this program again."""
+def child_command(path: Path | None, roles: Sequence[str]) -> list[str]:
+    """The command line of a process beside this one: this program again."""
     where = ["-c", str(path)] if path else []
     return [sys.executable, "-m", "dnsbl", *where, "serve", "--role", ",".join(roles), "--child"]

@@ -17,11 +17,12 @@ import orjson
 from . import __version__, native, screens
 from .config import Settings
 from .errors import DnsblError, StartError
-from .front import EXIT_START, Front, back_command
+from .front import EXIT_START, Front, child_command
 
-__all__ = ["serve"]
+__all__ = ["COURIER", "serve"]
 
 BACK_ROLES = ("web", "jobs", "trap")
+COURIER = "courier"  # no role for people: the front starts it where zones travel
 
 
 def serve(settings: Settings, path: Path | None, roles: Sequence[str], child: bool, as_json: bool) -> int:
@@ -30,11 +31,13 @@ def serve(settings: Settings, path: Path | None, roles: Sequence[str], child: bo
     if "dns" in roles and settings.config.dns.native == "require" and native.module is None:
         click.echo(f'dnsbl: dns.native = "require", but the native path is {native.why}', err=True)
         return 1
+    if COURIER in roles:
+        return run_courier(settings, path)
     behind = [role for role in BACK_ROLES if role in roles]
     try:
         if "dns" not in roles:
             return run_back(settings, path, behind, child, as_json)
-        front = Front(settings, path, back_command(path, behind) if behind else ())
+        front = Front(settings, path, child_command(path, behind) if behind else (), child_command(path, [COURIER]))
         asyncio.run(front.run(lambda ready: announce(started(ready, roles), as_json)))
     except StartError as error:
         if str(error):
@@ -71,6 +74,13 @@ def run_back(settings: Settings, path: Path | None, roles: Sequence[str], child:
                 announce({**about(settings), "dns": [], **value}, as_json)
 
         asyncio.run(Back(app, roles, path, child).run(ready))
+    return 0
+
+
+def run_courier(settings: Settings, path: Path | None) -> int:
+    from .courier.process import Courier
+
+    asyncio.run(Courier(settings, path).run())
     return 0
 
 

@@ -20,7 +20,14 @@ def key() -> None:
 @key.command("create")
 @click.argument("name")
 @click.option("--trust", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="How far it is believed.")
-@click.option("--scope", "scopes", multiple=True, default=("report", "read"), show_default=True)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=("report", "read"),
+    show_default=True,
+    help="report, read, review, admin; or query alone: a key for DNS, asked as QUERY.KEY.ORIGIN. Repeat for more.",
+)
 @click.option("--for", "period", default=None, help="For how long, as 365d; else until revoked.")
 @click.option("--live", is_flag=True, help="List what it reports; else it is simulated until `source set --live`.")
 @click.option("--category", "categories", multiple=True, help="Only this category may be reported. Repeat for more.")
@@ -30,6 +37,8 @@ def key() -> None:
 @click.option("--daily", type=click.IntRange(1), default=None, help="Reports a day, UTC.")
 @click.option("--burst", type=click.IntRange(1), default=None, help="Reports a minute.")
 @click.option("--daily-listings", type=click.IntRange(1), default=None, help="Listings a day; more are held.")
+@click.option("--queries", type=click.IntRange(1), default=None, help="Scope query: queries a day, UTC.")
+@click.option("--query-zone", "query_zones", multiple=True, help="Scope query: only in this zone. Repeat for more.")
 @as_json
 def key_create(
     name: str,
@@ -44,13 +53,15 @@ def key_create(
     daily: int | None,
     burst: int | None,
     daily_listings: int | None,
+    queries: int | None,
+    query_zones: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make a key for partner NAME. The secret is shown once."""
     from .store import KeyLimits
 
     lifetime = seconds(period)
-    limits = KeyLimits(categories, about, origins, daily, burst)
+    limits = KeyLimits(categories, about, origins, daily, burst, queries, query_zones)
     with opened() as app:
         made = app.create_key(name, trust, list(scopes), lifetime, limits, not live, zones, daily_listings)
         emit(as_json, made, screens.show_key)

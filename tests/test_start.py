@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
 from dnsbl import native
@@ -152,12 +153,13 @@ async def over_tcp(address: tuple[str, int], wire: bytes) -> bytes:
 
 
 def point_anew(settings: Settings, zone: str) -> None:
-    """As a publish does: the pointer is another file."""
+    """As a publish does: the pointer is another file, and so is the snapshot that it names."""
     pointer = zone_directory(settings.config.data_dir, zone) / CURRENT
-    content = pointer.read_bytes()
-    beside = pointer.with_name("beside")
-    beside.write_bytes(content)
-    beside.replace(pointer)
+    base = pointer.with_name(orjson.loads(pointer.read_bytes())["base"])
+    for path in (base, pointer):
+        beside = path.with_name("beside")
+        beside.write_bytes(path.read_bytes())
+        beside.replace(path)
 
 
 async def until_set(event: threading.Event) -> None:

@@ -11,12 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ..config import DnsConfig
 from ..zones.view import EMPTY, NOTHING, ZoneView
-from . import message, records
+from . import message, records, tsig
+from .access import Gate, Reason, Rules
+from .catalog import Catalog
 from .cookies import Cookies, packed_address, secrets_of
 from .counters import Counters
 from .message import Ede, Qclass, Qtype, Query, Rcode, Transport
+from .networks import client_of
+from .rrl import Limiter, kind_of
 from .samples import Samples
 from .served import Served
+from .transfer import Transfer, TransferRung
 
 __all__ = ["Answerer"]
 
@@ -56,6 +61,13 @@ class Answerer:
         self.udp_size = settings.udp_size
         self.version = settings.version.encode("utf-8")
         self.identity = settings.nsid.encode("utf-8")[:MAX_IDENTITY]
+        self.clock = clock
+        self.keys = tsig.keys_of(settings)
+        self.transfers = TransferRung(self, settings)
+        self.catalog_origin = (settings.catalog or "").lower()
+        self.catalog: Catalog | None = None  # where there is one, the zones are put in it by whoever puts them here
+        self.gate = Gate()
+        self.limiter = Limiter(settings.rate) if settings.rate.responses else None
         self.plain_opt = message.opt_record(self.udp_size)
         self.replace(zones)
 
@@ -63,9 +75,9 @@ class Answerer:
         """Answer from these zones, and only these, from the next query on."""
         self.zones = Zones(zones.values() if isinstance(zones, Mapping) else zones)
 
-    def reply(self, wire: bytes, transport: Transport, client: str = "") -> bytes | None:
-        """The reply to one message, or None for silence. `client` is the address it came from, as the socket gives it;
-        who cannot be told from another gets no cookie."""
+    def reply(self, wire: bytes, transport: Transport, client: str = "") -> bytes | Transfer | None:
+        """The reply to one message, or None for silence; over TCP perhaps a transfer that is still to be made. `client`
+        is the address it came from, as the socket gives it; who cannot be told from another gets no cookie."""
         query = message.parse(wire)
         if query is None:
             if len(wire) < message.HEADER_SIZE:
@@ -73,14 +85,35 @@ class Answerer:
             else:
                 self.counters.silent += 1
             return None
+        query.client, query.transport = client, transport
+        if query.signed:
+            self.check_signature(query, wire)
         if query.cookie:
             self.check_cookie(query, client)
         limit = message.MAX_TCP if transport == "tcp" else message.udp_limit(query, self.udp_size)
+        limit -= query.checked.room if query.checked else 0
         zone, reply = self.answer(query, limit)
-        self.count(query, zone, reply, transport)
+        if self.limiter and transport == "udp" and isinstance(reply, bytes):
+            limited = self.limited(self.limiter, query, reply)
+            if limited is None:
+                return None
+            reply = limited
+        begun = reply.head.message(0, b"", True) if isinstance(reply, Transfer) else reply
+        self.count(query, zone, begun, transport)
         if self.samples.due():
-            self.sample(query, zone, reply, client)
-        return reply
+            self.sample(query, zone, begun, client)
+        return self.signed(query, reply) if query.checked and isinstance(reply, bytes) else reply
+
+    def check_signature(self, query: Query, wire: bytes) -> None:
+        """A signature that is no good is all that is said of a query (RFC 8945 section 5.2)."""
+        query.checked = checked = tsig.check(wire, self.keys, int(self.clock()))
+        if checked.error:
+            query.rcode = Rcode.FORMERR if checked.error == tsig.FORMERR else Rcode.NOTAUTH
+            query.notify = False
+
+    def signed(self, query: Query, reply: bytes) -> bytes:
+        """The reply to a signed query, signed itself."""
+        return tsig.reply_to(query.checked, reply, int(self.clock())) if query.checked else reply
 
     def check_cookie(self, query: Query, client: str) -> None:
         """Put the reply's cookie in the place of the query's. A bad one is as good as none (RFC 7873 section 5.2.4),
@@ -88,6 +121,7 @@ class Answerer:
         address = packed_address(client)
         if address:
             standing, query.cookie = self.cookies.answer(query.cookie, address)
+            query.trusted = standing == "valid"
             self.counters.cookie(standing)
             alone = Rcode.BADCOOKIE if standing == "invalid" else Rcode.NOERROR
         else:  # as if no cookie had been sent
@@ -95,6 +129,22 @@ class Answerer:
             alone = Rcode.FORMERR
         if not query.question and not query.rcode:
             query.rcode = alone
+
+    def limited(self, limiter: Limiter, query: Query, reply: bytes) -> bytes | None:
+        """A reply over UDP as its client's bucket lets it out: as it is, empty with TC, or not at all. Whoever shows a
+        cookie of ours is where it says it is."""
+        if query.trusted:
+            return reply
+        rcode = query.rcode or reply[3] & 0xF
+        kind = kind_of(rcode, int.from_bytes(reply[6:8], "big"))
+        verdict = limiter.take(client_of(query.client), kind, int(self.clock()))
+        if verdict == "send":
+            return reply
+        self.counters.limited += 1
+        if verdict == "drop":
+            return None
+        self.counters.slipped += 1
+        return message.build(query, rcode, 0, self.opt(query, rcode), authoritative=bool(reply[2] & 0x04))
 
     def count(self, query: Query, zone: Served | None, reply: bytes, transport: Transport) -> None:
         rcode = query.rcode or reply[3] & 0xF
@@ -109,8 +159,10 @@ class Answerer:
         rcode = query.rcode or reply[3] & 0xF
         self.samples.put(client, name, query.qtype, rcode, zone.name if zone else "")
 
-    def answer(self, query: Query, limit: int) -> tuple[Served | None, bytes]:
+    def answer(self, query: Query, limit: int) -> tuple[Served | None, bytes | Transfer]:
         """The ladder: the zone a query fell into, if any, and the reply."""
+        if query.notify and self.transfers.heard:
+            return None, self.transfers.notify(query, limit)
         if query.rcode:
             return None, self.error(query, query.rcode, limit, WHY.get(Rcode(query.rcode)))
         if not query.question:  # RFC 7873 section 5.4: the cookie is all that is wanted
@@ -122,16 +174,45 @@ class Answerer:
         zones = self.zones
         if query.qclass != Qclass.IN:
             return None, self.error(query, Rcode.REFUSED, limit, Ede.NOT_AUTHORITATIVE)
+        if self.catalog and self.catalog.holds(query.labels):
+            return None, self.transfers.catalog(query, self.catalog, limit)
         if not zones.by_labels:
             return None, self.error(query, Rcode.SERVFAIL, limit, Ede.NOT_READY)
         zone = zones.find(query.labels)
         if zone is None:
             return None, self.error(query, Rcode.REFUSED, limit, Ede.NOT_AUTHORITATIVE)
+        if zone.expired:
+            return zone, self.error(query, Rcode.SERVFAIL, limit, Ede.INVALID_DATA)
         if query.qtype in TRANSFERS:
-            return zone, self.error(query, Rcode.REFUSED, limit, Ede.PROHIBITED)
+            return zone, self.transfers.zone(query, zone, limit)
+        return zone, self.inside(query, zone, limit)
+
+    def inside(self, query: Query, zone: Served, limit: int) -> bytes:
+        """The origin answers everybody; names below it whom the zone's access lets in."""
         if len(query.labels) == zone.depth:
-            return zone, self.at_origin(query, zone, limit)
-        return zone, self.below(query, zone, limit)
+            return self.at_origin(query, zone, limit)
+        path = query.labels[: -zone.depth]
+        rules = self.gate.rules.get(zone.name)
+        if rules:
+            return self.guarded(query, zone, rules, path, limit)
+        return self.below(query, zone, path, limit)
+
+    def guarded(self, query: Query, zone: Served, rules: Rules, path: list[bytes], limit: int) -> bytes:
+        """A name of a zone that does not answer everybody. A key in it is no part of what is asked about."""
+        keyed, why = self.gate.admit(rules, path, client_of(query.client), int(self.clock()))
+        self.counters.admitted(keyed, why)
+        if why is None:
+            return self.below(query, zone, path[:-1] if keyed else path, limit)
+        if why == Reason.REFUSED:
+            return self.error(query, Rcode.REFUSED, limit, Ede.PROHIBITED)
+        if why == Reason.NOT_READY:
+            return self.error(query, Rcode.SERVFAIL, limit, Ede.NOT_READY)
+        address, text = rules.denials[why]
+        if query.qtype in (Qtype.A, Qtype.ANY):
+            return self.positive(query, address, limit)
+        if query.qtype == Qtype.TXT:
+            return self.positive(query, text, limit)
+        return self.negative(query, zone, Rcode.NOERROR, limit)
 
     def at_origin(self, query: Query, zone: Served, limit: int) -> bytes:
         """ANY is answered with one record set (RFC 8482 section 4.1), here SOA."""
@@ -140,10 +221,14 @@ class Answerer:
             return self.negative(query, zone, Rcode.NOERROR, limit)
         return self.positive(query, found, limit)
 
-    def below(self, query: Query, zone: Served, limit: int) -> bytes:
+    def below(self, query: Query, zone: Served, path: list[bytes], limit: int) -> bytes:
         """A name that may be listed: A says so, TXT says why, ANY is A (RFC 8482), and other types, known or not, have
         no records (RFC 3597, RFC 8906 section 3.1.2)."""
-        found = zone.find(query.labels[: -zone.depth])
+        if not path:  # a key and nothing else: names are below it
+            return self.negative(query, zone, Rcode.NOERROR, limit)
+        if zone.hosts and len(path) == 1 and path[0] in zone.hosts:
+            return self.host(query, zone, zone.hosts[path[0]], limit)
+        found = zone.find(path)
         table, answer, _ = found
         if answer == NOTHING:
             return self.negative(query, zone, Rcode.NXDOMAIN, limit)
@@ -155,6 +240,12 @@ class Answerer:
             texts = zone.text_set(found)
             if texts[0]:
                 return self.positive(query, texts, limit)
+        return self.negative(query, zone, Rcode.NOERROR, limit)
+
+    def host(self, query: Query, zone: Served, address: records.RecordSet, limit: int) -> bytes:
+        """A name server of a zone that ends: it has an address, and no text."""
+        if query.qtype in (Qtype.A, Qtype.ANY):
+            return self.positive(query, address, limit)
         return self.negative(query, zone, Rcode.NOERROR, limit)
 
     def positive(self, query: Query, found: records.RecordSet, limit: int) -> bytes:

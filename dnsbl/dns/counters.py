@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .access import Reason
 from .cookies import Standing
 from .message import Rcode, Transport
 
@@ -20,7 +21,8 @@ TYPES = {
 OTHER = "other"
 EVENTS = (
     "malformed", "silent", "truncated", "dropped", "failed", "connections", "refused", "timed_out",
-    "cookies_new", "cookies_valid", "cookies_invalid", "handed", "overflowed",
+    "cookies_new", "cookies_valid", "cookies_invalid", "handed", "overflowed", "keyed", "denied", "over_quota",
+    "limited", "slipped",
 )  # fmt: skip
 
 
@@ -38,6 +40,11 @@ class Counters:
         self.refused = 0  # TCP connections over a limit
         self.handed = 0  # queries that the native path left to this one
         self.overflowed = 0  # and those that found no room in the queue between them
+        self.keyed = 0  # queries with a key, good or not
+        self.denied = 0  # queries that a zone's access did not let in, but for:
+        self.over_quota = 0  # and those that came to more than agreed
+        self.limited = 0  # replies over UDP above the rate, most of them dropped ...
+        self.slipped = 0  # ... and those of them that went out empty, with TC
         self.batches = [0] * 8  # how often 1, 2-3, 4-7 ... packets came at once; the native path only
         self.timed_out = 0  # TCP connections closed for silence, a message left unfinished, or replies left unread
         self.cookies_new = 0  # queries with a client cookie alone
@@ -65,6 +72,14 @@ class Counters:
             self.cookies_valid += 1
         else:
             self.cookies_invalid += 1
+
+    def admitted(self, keyed: bool, why: Reason | None) -> None:
+        """Count a query of a zone that does not answer everybody, and why it was not let in; None: it was."""
+        self.keyed += keyed
+        if why == Reason.QUOTA:
+            self.over_quota += 1
+        elif why is not None:
+            self.denied += 1
 
     def snapshot(self) -> dict[str, Any]:
         """All counts, fit for JSON: `replies` has a row for each combination that occurred, `by` their sums."""

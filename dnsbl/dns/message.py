@@ -17,6 +17,8 @@ import struct
 from enum import IntEnum
 from typing import Literal
 
+from .tsig import Checked
+
 __all__ = [
     "HEADER_SIZE", "MAX_PLAIN_RCODE", "MAX_TCP", "MAX_UDP_PLAIN", "OPTION_COOKIE", "OPTION_NSID", "Ede", "Qclass",
     "Qtype", "Query", "Rcode", "Transport", "build", "extended_error", "opt_record", "option", "parse", "udp_limit",
@@ -31,6 +33,7 @@ MAX_UDP_PLAIN = 512  # RFC 1035 section 4.2.1, without EDNS
 MAX_PLAIN_RCODE = 15  # RFC 1035 section 4.1.1; the rest stands in OPT (RFC 6891 section 6.1.3)
 MAX_TCP = 65_535  # RFC 1035 section 4.2.2: a two-octet length
 EDNS_VERSION = 0  # RFC 6891 section 6.1.3
+SOA_NUMBERS = 20  # octets at the end of an SOA's data, serial first (RFC 1035 section 3.3.13)
 COOKIE_SIZES = frozenset((8, *range(16, 41)))  # RFC 7873 section 5.2.2: a client cookie, or that and a server cookie
 OPTION_NSID = 3  # RFC 5001 section 2.3
 OPTION_COOKIE = 10  # RFC 7873 section 4
@@ -38,6 +41,7 @@ OPTION_EDE = 15  # RFC 8914 section 2
 
 QR, AA, TC, RD = 0x8000, 0x0400, 0x0200, 0x0100
 OPCODE_MASK = 0x7800
+NOTIFY = 4 << 11  # RFC 1996 section 3.2
 ECHOED = OPCODE_MASK | RD  # RA, Z, AD and CD are never ours to set: we neither recurse nor validate (RFC 8906 8.1.3)
 POINTER = 0xC0  # RFC 1035 section 4.1.4
 
@@ -58,6 +62,7 @@ class Rcode(IntEnum):
     NXDOMAIN = 3
     NOTIMP = 4
     REFUSED = 5
+    NOTAUTH = 9  # RFC 8945 section 5.2, RFC 1996
     BADVERS = 16
     BADCOOKIE = 23  # RFC 7873 section 8
 
@@ -71,6 +76,7 @@ class Qtype(IntEnum):
     TXT = 16
     AAAA = 28
     OPT = 41
+    TSIG = 250
     IXFR = 251
     AXFR = 252
     ANY = 255
@@ -88,6 +94,7 @@ class Ede(IntEnum):
     PROHIBITED = 18
     NOT_AUTHORITATIVE = 20
     NOT_SUPPORTED = 21
+    INVALID_DATA = 24  # of a zone that expired
 
 
 class BadMessage(Exception):
@@ -98,7 +105,8 @@ class Query:
     """A message that wants a reply. `rcode` other than 0 is the error to send; what was read by then is echoed."""
 
     __slots__ = (
-        "cookie", "echo", "edns", "id", "labels", "name_size", "nsid", "qclass", "qtype", "question", "rcode", "size",
+        "checked", "client", "cookie", "echo", "edns", "id", "labels", "name_size", "notify", "nsid", "qclass", "qtype",
+        "question", "rcode", "serial", "signed", "size", "transport", "trusted",
     )  # fmt: skip
 
     def __init__(self, id: bytes, flags: int) -> None:
@@ -114,6 +122,13 @@ class Query:
         self.size = MAX_UDP_PLAIN  # what the client takes over UDP
         self.nsid = False  # asks for the server's identity (RFC 5001)
         self.cookie = b""  # what COOKIE held, of a legal length; once that is checked, what COOKIE of the reply holds
+        self.notify = False  # a well-formed NOTIFY (RFC 1996): NOTIMP, unless somebody is there to hear it
+        self.serial: int | None = None  # of an SOA record it has: what who asks for IXFR has (RFC 1995 section 3)
+        self.signed = False  # has a TSIG record ...
+        self.checked: Checked | None = None  # ... and what was found in it, once it was looked at
+        self.client = ""  # whoever parses it says where it came from
+        self.transport: Transport = "udp"
+        self.trusted = False  # it showed a server cookie of ours
 
 
 def parse(wire: bytes) -> Query | None:
@@ -134,6 +149,7 @@ def parse(wire: bytes) -> Query | None:
     if not query.question and (query.rcode or not query.cookie):  # RFC 9619 section 4; RFC 7873 section 5.4
         query.rcode = Rcode.FORMERR
     if query.echo & OPCODE_MASK:  # RFC 8906 section 3.1.4: not QUERY, whatever else the message has in it
+        query.notify = query.echo & OPCODE_MASK == NOTIFY and bool(query.question) and not query.rcode
         query.rcode = Rcode.NOTIMP
     return query
 
@@ -163,8 +179,9 @@ def read_question(query: Query, wire: bytes, questions: int) -> int:
 
 
 def read_records(query: Query, wire: bytes, at: int, before: int, additionals: int) -> None:
-    """Step over the records of a query, taking note of OPT. Each has 11 octets or more, so the message ends a loop
-    that its counts would not. Bytes after the last record are ignored. Raises BadMessage, IndexError, struct.error."""
+    """Step over the records of a query, taking note of OPT, SOA and TSIG. Each has 11 octets or more, so the message
+    ends a loop that its counts would not. Bytes after the last record are ignored. Raises BadMessage, IndexError,
+    struct.error."""
     for number in range(before + additionals):
         start = at
         at = skip_name(wire, at)
@@ -177,6 +194,10 @@ def read_records(query: Query, wire: bytes, at: int, before: int, additionals: i
             if query.edns or number < before or wire[start]:
                 raise BadMessage
             read_opt(query, size, ttl, wire[at - length : at])
+        elif rtype == Qtype.TSIG:
+            query.signed = True
+        elif rtype == Qtype.SOA and number < before and length > SOA_NUMBERS:
+            query.serial = int.from_bytes(wire[at - SOA_NUMBERS : at - SOA_NUMBERS + 4], "big")
 
 
 def skip_name(wire: bytes, at: int) -> int:

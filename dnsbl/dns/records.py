@@ -15,7 +15,10 @@ from .. import config
 from ..config import ZoneDef
 from .message import Qclass, Qtype
 
-__all__ = ["TO_QUESTION", "RecordSet", "apex_sets", "code_records", "fill", "negative_soa", "template", "txt_record"]
+__all__ = [
+    "TO_QUESTION", "RecordSet", "apex_sets", "code_record", "code_records", "fill", "negative_soa", "template",
+    "txt_record",
+]  # fmt: skip
 
 RecordSet = tuple[int, bytes]  # how many records, and their bytes
 
@@ -37,8 +40,13 @@ def label(name: str) -> DNSLabel:
 
 
 def code_records(zone: ZoneDef) -> list[bytes]:
-    """The A record of each code, owned by the name asked for."""
-    return [TO_QUESTION + tail(QTYPE.A, zone.ttl, A(code.code)) for code in zone.codes]
+    """The A record of each code."""
+    return [code_record(code.code, zone.ttl) for code in zone.codes]
+
+
+def code_record(code: str, ttl: int) -> bytes:
+    """An A record, owned by the name asked for."""
+    return TO_QUESTION + tail(QTYPE.A, ttl, A(code))
 
 
 def txt_record(text: bytes, ttl: int, rclass: int = Qclass.IN) -> bytes:

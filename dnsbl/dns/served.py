@@ -14,7 +14,7 @@ from collections.abc import Callable
 from socket import AF_INET6, inet_ntop
 
 from ..zones.view import EMPTY, NOTHING, ZoneView
-from .records import RecordSet, apex_sets, code_records, fill, negative_soa, template, txt_record
+from .records import RecordSet, apex_sets, code_record, code_records, fill, negative_soa, template, txt_record
 
 __all__ = ["Found", "Served", "Table", "presentation"]
 
@@ -63,12 +63,16 @@ class Served:
         self.ttl = zone.ttl
         self.kind = zone.kind
         self.is_ip = zone.kind == "ip"
+        self.expired = view.expired
         self.exact = zone.exact
         self.labels = tuple(zone.origin.lower().encode("ascii").split(b"."))
         self.depth = len(self.labels)
         self.origin_size = len(zone.origin) + 2  # on the wire: a length before each label, the root after the last
         self.soa = negative_soa(zone, view.serial)
         self.apex = apex_sets(zone, view.serial)
+        self.hosts: dict[bytes, RecordSet] = {  # labels that are no subjects
+            label.encode("ascii"): (1, code_record(address, zone.ns_ttl)) for label, address in zone.hosts.items()
+        }
         self.texts = [template(code.text) if code.text else () for code in zone.codes]
         self.records = code_records(zone)
         self.whole = Table(list(view.answers), self.records, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 
 from ..config import parse_listen
@@ -17,6 +18,7 @@ from .answer import Answerer
 from .counters import Counters
 from .native import Native
 from .tcp import TcpLimits, TcpServer
+from .transfer import Stream
 from .udp import Answer, Faults, UdpServer
 
 __all__ = ["DnsServer"]
@@ -40,6 +42,7 @@ class DnsServer:
         self, answerer: Answerer, listen: Sequence[str] = (), sockets: Sequence[socket.socket] = (),
         counters: Counters | None = None, limits: TcpLimits | None = None,
         answer: Answer | None = None, native: Native | None = None, threads: int = 1,
+        stream: Stream | None = None, tls_listen: Sequence[str] = (), tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         self.native = native
         self.threads = threads if native else 1  # for each address
@@ -48,10 +51,13 @@ class DnsServer:
         self.sockets = list(sockets)
         self.counters = counters if counters is not None else answerer.counters
         self.limits = limits
+        self.stream = stream  # where transfers come from
+        self.tls_listen, self.tls = tls_listen, tls
         self.taken: list[socket.socket] = []  # that the native path answers on
         self.udp: list[UdpServer] = []
         self.tcp: list[TcpServer] = []
         self.addresses: list[tuple[str, int]] = []  # what is served, once started
+        self.tls_addresses: list[tuple[str, int]] = []
 
     async def start(self) -> None:
         """Open every socket, then answer on all of them. Raises StartError, with nothing left open."""
@@ -61,15 +67,17 @@ class DnsServer:
         try:
             for host, port in addresses:
                 opened += open_address(host, port, self.threads)
+            private = [open_one("TLS", *parse_listen(text), bind_tcp) for text in self.tls_listen]
+            opened += private
             for sock in opened:
-                await self.serve(sock, faults)
+                await self.serve(sock, faults, self.tls if sock in private else None)
         except StartError:
             await self.close()
             for sock in opened:
                 sock.close()
             raise
 
-    async def serve(self, sock: socket.socket, faults: Faults) -> None:
+    async def serve(self, sock: socket.socket, faults: Faults, tls: ssl.SSLContext | None = None) -> None:
         host, port = sock.getsockname()[:2]
         if sock.type == socket.SOCK_DGRAM and self.native:
             self.native.serve(sock, self.threads if sock in self.sockets else 1)
@@ -79,14 +87,15 @@ class DnsServer:
             udp.start()
             self.udp.append(udp)
         else:
-            tcp = TcpServer(sock, self.answer, self.counters, faults, self.limits)
+            tcp = TcpServer(sock, self.answer, self.counters, faults, self.limits, self.stream, tls)
             try:
                 await tcp.start()
             except OSError as error:  # two sockets may bind one port, but not both listen
                 raise cannot("TCP", host, port, error) from error
             self.tcp.append(tcp)
-        if (host, port) not in self.addresses:
-            self.addresses.append((host, port))
+        addresses = self.tls_addresses if tls else self.addresses
+        if (host, port) not in addresses:
+            addresses.append((host, port))
 
     async def close(self) -> None:
         """Stop: clients over TCP get the replies to what they have sent."""
@@ -98,7 +107,7 @@ class DnsServer:
             sock.close()
         for tcp in self.tcp:
             await tcp.close()
-        self.udp, self.tcp, self.addresses, self.taken = [], [], [], []
+        self.udp, self.tcp, self.addresses, self.tls_addresses, self.taken = [], [], [], [], []
 
 
 def open_address(host: str, port: int, count: int) -> list[socket.socket]:

@@ -6,28 +6,41 @@ A connection is a small machine:
     answering -- the client does not read --> choked -- it reads again --> answering, else aborted
     answering -- a turn's worth is done --> yielding -- next turn of the loop --> answering
     reading  -- silent, or a message unfinished, for too long --> closed
+    answering -- a transfer (RFC 5936) --> streaming -- its last message is written --> answering
+    streaming -- cut at its source, or not read for too long --> aborted, so that no zone looks complete
 
 Untrusted: everything the client sends, and how slowly it sends and reads. Reading stops while replies wait to be read
 or others have their turn, so the buffer holds part of a message and one read (asyncio's 256 KiB) at most; and each
 state but answering ends by a timer. Replies go out in the order of the queries: each takes microseconds, so there
-is nothing to overtake.
+is nothing to overtake; what is asked behind a transfer waits for its end (RFC 5936 section 4.1).
+
+With a TLS context every connection begins with a handshake (RFC 7858). It is counted before: a stranger who never ends
+one takes a place like any other. Transfers over TLS want its version 1.3 and "dot" (RFC 9103 section 7.1).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import ssl
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from .counters import Counters
+from .message import Ede, Rcode
+from .stream import framed
+from .transfer import Stream, Transfer
 from .udp import Answer, Faults
 
-__all__ = ["TcpLimits", "TcpServer"]
+__all__ = ["ALPN", "TcpLimits", "TcpServer"]
 
 LENGTH_SIZE = 2  # RFC 1035 section 4.2.2
 BACKLOG = 512
+ALPN = "dot"  # RFC 7858 section 3, RFC 9103 section 7.1
+log = logging.getLogger("dnsbl.transfer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,9 @@ class TcpLimits:
     unread: int = 65_536  # octets of replies that wait for the client: above, it is choked
     idle: float = 10.0  # seconds from one whole message to the next; parts of one do not extend it (6.2.3)
     drain: float = 10.0  # seconds that a choked client has to read
+    handshake: float = 10.0  # seconds that a client has for that of TLS
+    stalled: float = 60.0  # seconds that a choked client has in a transfer: a slow line may need them
+    transfer: float = 7200.0  # seconds that a whole transfer may take
     close: float = 5.0  # seconds that clients have to take their last replies when the server stops
 
 
@@ -49,12 +65,15 @@ class TcpServer:
     def __init__(
         self, sock: socket.socket, answer: Answer, counters: Counters,
         faults: Faults | None = None, limits: TcpLimits | None = None,
+        stream: Stream | None = None, tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         self.sock = sock
         self.answer = answer
         self.counters = counters
         self.faults = faults or Faults(counters)
         self.limits = limits or TcpLimits()
+        self.stream = stream  # where transfers come from
+        self.tls = tls
         self.connections: set[Connection] = set()
         self.networks: Counter[str] = Counter()
         self.empty = asyncio.Event()  # set while no connection is open
@@ -112,6 +131,9 @@ class Connection(asyncio.Protocol):
         self.buffer = bytearray()
         self.choked = False  # replies wait for the client to read
         self.yielding = False  # more to answer, in the next turn
+        self.streaming: asyncio.Task[None] | None = None  # a transfer, or the handshake
+        self.writable = asyncio.Event()  # while not choked
+        self.writable.set()
         self.ending = False  # nothing more will be read; close when all is answered
         self.deadline = 0.0
         self.timer: asyncio.TimerHandle | None = None
@@ -128,36 +150,68 @@ class Connection(asyncio.Protocol):
             return
         self.server.counters.connections += 1
         transport.set_write_buffer_limits(high=self.server.limits.unread)
+        if self.server.tls:
+            transport.pause_reading()  # what comes is for TLS
+            self.streaming = self.loop.create_task(self.shake_hands(self.server.tls))
+        else:
+            self.wait(self.server.limits.idle)
+
+    async def shake_hands(self, context: ssl.SSLContext) -> None:
+        """Go on over TLS; a client that does not manage is dropped."""
+        limit = self.server.limits.handshake
+        try:
+            secured = await self.loop.start_tls(
+                self.transport, self, context, server_side=True, ssl_handshake_timeout=limit, ssl_shutdown_timeout=limit
+            )
+        except (OSError, ssl.SSLError):  # a port scanner, a client without TLS, one that left
+            self.server.counters.refused += 1
+            secured = None
+        self.streaming = None
+        if secured is None or secured.is_closing():
+            self.transport.abort()
+            self.connection_lost(None)  # which TLS says to nobody before its handshake is done
+            return
+        self.transport = secured
+        secured.set_write_buffer_limits(high=self.server.limits.unread)
         self.wait(self.server.limits.idle)
+        self.work()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.timer is not None:
             self.timer.cancel()
+        if self.streaming is not None:
+            self.streaming.cancel()
         self.buffer.clear()
         self.server.leave(self)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        if not (self.choked or self.yielding):
+        if not self.busy:
             self.work()
 
+    @property
+    def busy(self) -> bool:
+        """Not to be given work: it goes on by itself."""
+        return self.choked or self.yielding or self.streaming is not None
+
     def eof_received(self) -> bool:
-        """The client has asked all it wants; it still reads (RFC 7766 section 6.2.4). True keeps our side open."""
+        """The client has asked all it wants; it still reads (RFC 7766 section 6.2.4). True keeps our side open; TLS
+        cannot, it sends what is written and ends."""
         self.finish()
-        return True
+        return self.server.tls is None
 
     def finish(self) -> None:
         """Answer what is here, then close."""
         self.ending = True
         self.transport.pause_reading()
-        if not (self.choked or self.yielding):
+        if not self.busy:
             self.work()
 
     def work(self) -> None:
         """Answer whole messages, until there are none, the client is choked, or the turn is over."""
         self.yielding = False
         for _ in range(self.server.limits.turn):
-            if self.choked or self.transport.is_closing():
+            if self.choked or self.streaming or self.transport.is_closing():
                 return
             message = self.take()
             if message is None:
@@ -192,7 +246,47 @@ class Connection(asyncio.Protocol):
         if reply is None:
             self.transport.close()  # no query: whoever this is, it does not speak DNS to a server
             return
-        self.transport.write(len(reply).to_bytes(LENGTH_SIZE, "big") + reply)
+        if isinstance(reply, Transfer):
+            self.begin(reply)
+        else:
+            self.transport.write(framed(reply))
+
+    # transfers
+
+    def begin(self, transfer: Transfer) -> None:
+        """Pass a transfer on. Until its end nothing is read: what is asked meanwhile waits."""
+        if self.server.stream is None or not self.private():
+            self.transport.write(framed(transfer.refuse(Rcode.REFUSED, Ede.PROHIBITED)))
+            return
+        self.transport.pause_reading()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.streaming = self.loop.create_task(self.run(self.server.stream, transfer))
+
+    def private(self) -> bool:
+        """Over TLS, whether it is as RFC 9103 section 7.1 wants it; in the clear there is nothing to want."""
+        if self.server.tls is None:
+            return True
+        secured = self.transport.get_extra_info("ssl_object")
+        return bool(secured.version() == "TLSv1.3" and secured.selected_alpn_protocol() == ALPN)
+
+    async def run(self, stream: Stream, transfer: Transfer) -> None:
+        try:
+            async with asyncio.timeout(self.server.limits.transfer), aclosing(stream(transfer)) as messages:
+                async for message in messages:
+                    self.transport.write(message)
+                    await self.writable.wait()
+        except (OSError, TimeoutError) as error:  # where it comes from has died, or it never ends
+            log.warning("the transfer of %s to %s was cut: %s", transfer.zone, self.client, error or "out of time")
+            self.transport.abort()
+        except Exception as error:
+            self.server.faults.note(error)
+            self.transport.abort()
+        self.streaming = None
+        if not self.transport.is_closing():
+            self.wait(self.server.limits.drain if self.choked else self.server.limits.idle)
+            self.work()
 
     def rest(self) -> None:
         """Nothing whole is left: read on, or be done."""
@@ -204,11 +298,17 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not take its replies: answer no more until it does."""
         self.choked = True
+        self.writable.clear()
         self.transport.pause_reading()
-        self.wait(self.server.limits.drain)
+        self.wait(self.server.limits.stalled if self.streaming else self.server.limits.drain)
 
     def resume_writing(self) -> None:
         self.choked = False
+        self.writable.set()
+        if self.streaming:
+            if self.timer is not None:
+                self.timer.cancel()
+            return
         self.wait(self.server.limits.idle)
         if not self.yielding:
             self.work()

@@ -19,10 +19,12 @@ from typing import Any
 from ..errors import raised_at
 from .counters import Counters
 from .message import Transport
+from .transfer import Transfer
 
 __all__ = ["Answer", "Faults", "UdpServer", "is_wildcard", "receive_buffer"]
 
-Answer = Callable[[bytes, Transport, str], bytes | None]  # the text is the address of the client
+# The text is the address of the client. Over TCP alone it may be a transfer that is still to be made.
+Answer = Callable[[bytes, Transport, str], bytes | Transfer | None]
 
 BATCH = 64  # datagrams for each wake-up: then TCP and timers have their turn
 MAX_DATAGRAM = 4096  # no query is longer; what is cut off makes it malformed
@@ -89,7 +91,8 @@ class UdpServer:
             except OSError:  # nothing more, or an ICMP error about an earlier reply
                 return
             try:
-                if reply := answer(wire, "udp", client[0]):
+                reply = answer(wire, "udp", client[0])
+                if isinstance(reply, bytes):
                     send(reply, client)
             except OSError:  # a full buffer, or a forged address that nothing can be sent to
                 self.counters.dropped += 1
@@ -104,7 +107,8 @@ class UdpServer:
             except OSError:
                 return
             try:
-                if reply := self.answer(wire, "udp", client[0]):
+                reply = self.answer(wire, "udp", client[0])
+                if isinstance(reply, bytes):
                     self.sock.sendmsg([reply], source(ancillary), 0, client)
             except OSError:
                 self.counters.dropped += 1

@@ -25,6 +25,7 @@ from .. import clock
 from ..config import DnsConfig
 from .answer import Answerer
 from .counters import OTHER, TYPES
+from .keys import begins_as_key
 from .message import Rcode
 from .native import Native
 from .samples import Sample, thinned
@@ -34,6 +35,8 @@ __all__ = ["QueryLog", "Talkers", "Watcher"]
 
 MAX_LOG = 64 * 2**20  # octets of a query log; then it becomes PATH.1, and the one before goes
 EVERY = 1.0  # seconds between two looks at the samples
+KEY_MASK = b"(key)"
+MASKED_FROM = 16  # octets of a label that begins as a key: shorter ones are names, or too little of a key to matter
 TOP = 20  # talkers that are told
 HALF = 60.0  # seconds after which a talker's queries count half
 FORGOTTEN = 2**-20  # of a query: less is as good as none, and a client that asked once goes after twenty minutes
@@ -199,13 +202,19 @@ def record(sample: Sample, now: float) -> dict[str, Any]:
 
 
 def name_text(wire: bytes) -> str:
-    """A name as people write it; empty where there is none."""
+    """A name as people write it, but for keys in it, which are nobody's to read; empty where there is none."""
     labels = []
     at = 0
     while at < len(wire) and (length := wire[at]):
-        labels.append(presentation(wire[at + 1 : at + 1 + length]))
+        label = wire[at + 1 : at + 1 + length]
+        labels.append(KEY_MASK if looks_like_key(label) else presentation(label))
         at += 1 + length
     return b".".join(labels).decode("ascii") or ("." if wire else "")
+
+
+def looks_like_key(label: bytes) -> bool:
+    """Whether a label is a key, or may be one with a letter wrong, wherever it stands."""
+    return begins_as_key(label) and len(label) >= MASKED_FROM
 
 
 def type_text(qtype: int) -> str:

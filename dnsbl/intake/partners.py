@@ -13,7 +13,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from ..config import RESERVED
+from ..config import KEY_PREFIX, RESERVED
 from ..errors import IntakeError, SubjectError
 from ..model import CATEGORIES, Report
 from ..special import Ranges
@@ -25,7 +25,10 @@ __all__ = ["MAX_POST", "PREFIX", "create_key", "find_key", "partner_gate", "perm
 
 PREFIX = "dnsbl_"  # so that a leaked secret can be found by those who scan for them
 MAX_POST = 4 * 2**20  # bytes of one JSON document; NDJSON streams and has no such limit
-SCOPES = ("report", "read", "review", "admin")  # the last two: at the desk
+SCOPES = ("report", "read", "query", "review", "admin")  # in DNS; the last two: at the desk
+QUERY = "query"
+BASE32 = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 section 6, in lower case
+QUERY_LETTERS = 26  # of a key for DNS: 130 bits, in one label
 PARTNER_WIDEST = (8, 19)  # IPv4, IPv6: taken, though reputation holds what is wider than /24 or /48 for an operator
 MAX_ABOUT = 1000  # networks and names of one key: looked through for each report
 MAX_ORIGINS = 100  # networks of one key
@@ -51,14 +54,33 @@ def create_key(
     if unknown:
         raise IntakeError(f"unknown scope {', '.join(unknown)}; known: {', '.join(SCOPES)}")
     limits = checked(limits or KeyLimits())
+    check_query(scopes, limits)
     if daily_listings is not None and daily_listings < 1:
         raise IntakeError("listings a day are one or more")
     check_name(store, name)
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = query_secret() if QUERY in scopes else PREFIX + secrets.token_urlsafe(32)
     with store.transaction():
         source = partner(store, name, trust, simulated, zones, daily_listings)
         key = store.add_key(name, digest(secret), source.id, scopes, now, expires, limits, maker)
     return key, secret
+
+
+def check_query(scopes: list[str], limits: KeyLimits) -> None:
+    """A key for DNS is in the clear in every query, through resolvers and their logs: it is good for nothing else.
+    Raises IntakeError."""
+    if QUERY not in scopes:
+        if limits.queries is not None or limits.query_zones:
+            raise IntakeError("queries a day and zones to ask are limits of a key with scope query")
+        return
+    if len(set(scopes)) > 1:
+        raise IntakeError("a key with scope query is seen by all who carry queries: make one for that alone")
+    if limits.categories or limits.about or limits.origins or limits.daily or limits.burst:
+        raise IntakeError("a key with scope query reports nothing: it has a number of queries a day, zones and an end")
+
+
+def query_secret() -> str:
+    """A key for DNS: one label, as `dns/keys.py` knows it."""
+    return KEY_PREFIX + "".join(secrets.choice(BASE32) for _ in range(QUERY_LETTERS))
 
 
 def partner(
@@ -99,7 +121,7 @@ def checked(limits: KeyLimits) -> KeyLimits:
     unknown = [category for category in limits.categories if category not in CATEGORIES]
     if unknown:
         raise IntakeError(f"unknown category {', '.join(unknown)}; known: {', '.join(CATEGORIES)}")
-    for what, number in (("reports a day", limits.daily), ("burst", limits.burst)):
+    for what, number in (("reports a day", limits.daily), ("burst", limits.burst), ("queries a day", limits.queries)):
         if number is not None and number < 1:
             raise IntakeError(f"{what}: one or more, or no such limit")
     for what, texts, most in (("about", limits.about, MAX_ABOUT), ("origins", limits.origins, MAX_ORIGINS)):

@@ -43,13 +43,40 @@ class Counted(TypedDict):
     cookies_valid: int
     cookies_invalid: int
     cookies_new: int
+    keyed: int
+    denied: int
+    over_quota: int
+    limited: int
+    slipped: int
+
+Ranges = tuple[list[tuple[int, int]], list[tuple[int, int]]]  # IPv4 and IPv6: first and last, disjoint, ascending
+Packed = tuple[int, bytes]  # how many records, and their bytes
+
+class Access(TypedDict):
+    """Who is answered below a zone's origin."""
+
+    networks: Ranges | None  # without a key; None: everybody
+    refuse: Ranges
+    public: Ranges  # only with a key
+    keys: str  # "off", "optional" or "required"
+    quota: int  # queries a day of a network without a key; 0: no limit
+    free: bool  # labels may be anything, those that look like keys too
+    tests: list[bytes]  # test points: labels on the wire, without the origin
+    denials: list[tuple[Packed, Packed]]  # A and TXT, in the order of `dns.access.Reason`
 
 Codes = list[bytes]  # by answer id: the codes it stands for, as indices
 
 class Server:
     """Answers from the zones it was last given, over sockets and when called."""
 
-    def __new__(cls, udp_size: int, identity: bytes, secrets: Sequence[bytes]) -> Server: ...
+    def __new__(
+        cls,
+        udp_size: int,
+        identity: bytes,
+        secrets: Sequence[bytes],
+        rate: tuple[int, int, int] = ...,  # replies a second (0: no limit), slip, window
+        exempt: Ranges = ...,  # from that
+    ) -> Server: ...
     def zone(
         self,
         *,
@@ -65,11 +92,27 @@ class Server:
         sublists: list[tuple[bytes, Codes]],
         base: Snapshot,
         delta: Snapshot | None,
+        access: Access | None = None,  # None: everybody
+        hosts: list[tuple[bytes, Packed]] = ...,  # labels that have an address
+        expired: bool = False,  # too old to be answered from
     ) -> Zone:
         """A zone made ready. Raises ValueError where something does not fit together."""
 
-    def replace(self, zones: list[Zone]) -> None:
-        """Answer from these zones, and only these, from the next batch on."""
+    def replace(self, zones: list[Zone], elsewhere: list[bytes] = ...) -> None:
+        """Answer from these zones, and only these, from the next batch on; names below the origins `elsewhere`, on the
+        wire, are left to the Python path."""
+
+    def keys(self, rows: list[tuple[int, bytes, list[str], int, int]]) -> None:
+        """The keys that are good from now on: number, digest, zones (none: all), queries a day and end (0: none)."""
+
+    def seed(self, day: int, spent: dict[int, int], networks: list[tuple[str, bytes, int]]) -> None:
+        """What quotas had used of a day before: by key; by zone and network."""
+
+    def key_usage(self) -> list[tuple[int, str, int, int]]:
+        """What was asked with keys since the last call: key, zone, answered, refused."""
+
+    def network_usage(self, day: int, most: int) -> list[tuple[str, bytes, int]]:
+        """The networks that asked most on a day: zone, octets of the network, queries."""
 
     def reply(self, wire: bytes, client: str, tcp: bool, now: int) -> bytes | None:
         """The reply, None for silence, or NotImplemented: for the Python path. Raises RuntimeError for a failure of

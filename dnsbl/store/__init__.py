@@ -1,9 +1,9 @@
 """The store: what was claimed (reports, feed entries, exemptions, removals) and what follows from it.
 
 Primary, never made again:   source reporter category report entry exemption (removals that were granted, too)
-                             listing_change key key_day feed idempotency audit meta hold overturned attempt spread
-                             counted purge purged_report purged_entry sample sample_subject removal removal_event
-                             challenge outgoing person passkey session seconding owned hook delivery
+                             listing_change key key_day query_usage feed idempotency audit meta hold overturned attempt
+                             spread counted purge purged_report purged_entry sample sample_subject removal
+                             removal_event challenge outgoing person passkey session seconding owned hook delivery
 Derived, `store rebuild`:    evidence (reports folded), listing (evidence decided; `since` is kept)
 Queue:                       touched (subjects whose listings may have changed)
 
@@ -26,6 +26,8 @@ from .contract import (
     ListingRow,
     Overturned,
     Purge,
+    QueryKey,
+    QueryUse,
     Sample,
     Source,
     Store,
@@ -35,6 +37,6 @@ from .sqlite import SqliteStore, open_store
 
 __all__ = [
     "Attempt", "Change", "Decision", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key", "KeyDay",
-    "KeyLimits", "ListingRow", "Overturned", "Purge", "Sample", "Source", "SqliteStore", "Store", "Taken",
-    "open_store",
+    "KeyLimits", "ListingRow", "Overturned", "Purge", "QueryKey", "QueryUse", "Sample", "Source", "SqliteStore",
+    "Store", "Taken", "open_store",
 ]  # fmt: skip

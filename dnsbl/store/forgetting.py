@@ -75,6 +75,7 @@ OLD = {  # how long ago it was, by kind: the tables and what is old in them
         f"DELETE FROM spread WHERE day < ? / {DAY}",
         f"DELETE FROM counted WHERE day < max(? / {DAY}, (SELECT max(day) FROM spread) - {COUNTED_DAYS})",
         f"DELETE FROM key_day WHERE day < ? / {DAY}",
+        f"DELETE FROM query_usage WHERE day < ? / {DAY}",
         # What was rejected stays rejected, and what waits waits: however old it is.
         "DELETE FROM hold WHERE state IN ('ended', 'approved') AND until < ?",
     ),

@@ -127,6 +127,8 @@ class KeyLimits:
     origins: tuple[str, ...] = ()  # networks: requests come from there only
     daily: int | None = None  # reports a UTC day, rejected ones included
     burst: int | None = None  # reports within BURST_SECONDS
+    queries: int | None = None  # of a key for DNS: queries a UTC day
+    query_zones: tuple[str, ...] = ()  # of a key for DNS: where it is good
 
 
 @dataclass(slots=True, frozen=True)

@@ -22,6 +22,7 @@ from .hooking import HookingPart
 from .keeping import KeepingPart
 from .mailing import MailingPart
 from .people import PeoplePart
+from .querying import QueryingPart
 from .removing import RemovingPart
 from .seconding import SecondingPart
 
@@ -42,6 +43,7 @@ class SqliteStore(
     HookingPart,
     SecondingPart,
     FindingPart,
+    QueryingPart,
 ):
     """`dnsbl.store.contract.Store` in one SQLite file."""
 

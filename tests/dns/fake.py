@@ -70,6 +70,7 @@ class FakeView:
     ) -> None:
         self.zone = zone
         self.serial = serial
+        self.expired = False
         self.given = dict(networks or {}), dict(names or {})
         self.names = {tuple(reversed(n.encode().split(b"."))): tuple(sorted(c)) for n, c in (names or {}).items()}
         parsed = [(ip_network(text), set(codes)) for text, codes in (networks or {}).items()]

@@ -166,7 +166,7 @@ def test_opt_has_the_root_as_its_name_and_stands_last(answerer):
 
 def test_other_additional_records_do_not_matter(answerer):
     plain = answerer.reply(query(IP_ORIGIN, "SOA", extra=[opt()]), "udp")
-    for extra in ([record(), opt()], [opt(), record(name=b"\xc0\x0c")], [record(250, b"x" * 60, b"\3key\0"), opt()]):
+    for extra in ([record(), opt()], [opt(), record(name=b"\xc0\x0c")]):
         assert answerer.reply(query(IP_ORIGIN, "SOA", extra=extra), "udp") == plain
 
 

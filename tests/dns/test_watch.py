@@ -235,7 +235,7 @@ def test_any_sample_is_a_line(one):
     [
         ({}, {"name": "a.example", "type": "A", "rcode": "NOERROR", "weight": 7, "client": "192.0.2.1", "zone": "ip"}),
         ({"qtype": 1000, "rcode": 23}, {"type": "TYPE1000", "rcode": "BADCOOKIE"}),
-        ({"qtype": -1, "rcode": 9}, {"type": "other", "rcode": "RCODE9"}),
+        ({"qtype": -1, "rcode": 11}, {"type": "other", "rcode": "RCODE11"}),
         ({"name": b"\0"}, {"name": ".", "type": "A"}),
         ({"name": b"", "qtype": 0}, {"name": "", "type": ""}),
         ({"name": b'\4a.b"\2\\\n\1\xff\0'}, {"name": r"a\.b\".\\\010.\255"}),

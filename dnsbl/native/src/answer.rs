@@ -1,11 +1,21 @@
 //! Queries in, replies out, for any loop that carries them: no I/O, no clock, nothing allocated. The ladder is that of
 //! `dnsbl/dns/answer.py`, which says which rule each rung keeps; the two give the same bytes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::access::{Admitted, Around as Asker, Reason};
 use crate::cookies::{Cookies, Worth, CLIENT};
+use crate::keys::{Keys, Known};
+use crate::limiter::{kind_of, Limiter, Verdict as Let};
 use crate::message::{
     build, ede, parse, qclass, qtype, rcode, Name, Opt, Parsed, Parts, Query, HEADER, MAX_TCP, MAX_UDP_PLAIN,
     OPTION_COOKIE,
 };
+use crate::networks::Client;
+use crate::usage::Counts;
 use crate::zone::{Around, Found, RecordSet, Remembered, Zone, Zones};
 
 const MAX_SECTIONS: usize = MAX_TCP - MAX_UDP_PLAIN;
@@ -18,14 +28,37 @@ pub struct Settings {
     pub identity: Vec<u8>,
     /// Server cookies.
     pub cookies: Cookies,
+    /// How often replies go out over UDP; none: always.
+    pub limiter: Option<Limiter>,
+    /// The keys that are good; none: nobody has said yet.
+    pub keys: ArcSwapOption<Keys>,
+    /// What networks asked where that is limited.
+    pub counts: Counts,
+    generation: AtomicU64, // of the keys
     plain_opt: Vec<u8>,
 }
 
 impl Settings {
     /// All of them.
     #[must_use]
-    pub fn new(udp_size: u16, identity: Vec<u8>, cookies: Cookies) -> Self {
-        Self { udp_size, identity, cookies, plain_opt: Opt::new(udp_size, 0).packed().to_vec() }
+    pub fn new(udp_size: u16, identity: Vec<u8>, cookies: Cookies, limiter: Option<Limiter>) -> Self {
+        Self {
+            udp_size,
+            identity,
+            cookies,
+            limiter,
+            keys: ArcSwapOption::empty(),
+            counts: Counts::default(),
+            generation: AtomicU64::new(0),
+            plain_opt: Opt::new(udp_size, 0).packed().to_vec(),
+        }
+    }
+
+    /// Take other keys, from the next query on.
+    pub fn replace_keys(&self, keys: Arc<Keys>) {
+        let generation = keys.generation;
+        self.keys.store(Some(keys));
+        self.generation.store(generation, Ordering::Release);
     }
 }
 
@@ -36,6 +69,7 @@ pub struct Scratch {
     sections: Vec<u8>,
     subject: Vec<u8>,
     remembered: Remembered,
+    known: Known,
 }
 
 impl Scratch {
@@ -66,6 +100,8 @@ pub enum Outcome {
     Silent,
     /// For the Python path; the message is untouched.
     HandOver,
+    /// More replies than the client's network may have: silence.
+    Limited(Reply),
     /// The reply stands where the message was.
     Reply(Reply),
 }
@@ -85,6 +121,10 @@ pub struct Reply {
     pub truncated: bool,
     /// What the server cookie received was worth; nothing if there was no COOKIE option.
     pub cookie: Option<Worth>,
+    /// What a zone that does not answer everybody found.
+    pub admitted: Admitted,
+    /// It is empty, because there were too many.
+    pub slipped: bool,
 }
 
 /// Answer the message of `size` octets at the front of `buffer`, in place. The buffer must have room for the largest
@@ -97,7 +137,7 @@ pub fn reply(
         Parsed::Response => return Outcome::Silent,
         Parsed::Query(query) => query,
     };
-    if for_python(&query) {
+    if for_python(&query) || (!zones.elsewhere.is_empty() && zones.is_elsewhere(&scratch.name)) {
         return Outcome::HandOver;
     }
     let limit = if asked.tcp {
@@ -107,21 +147,28 @@ pub fn reply(
     } else {
         MAX_UDP_PLAIN
     };
-    let Scratch { name, sections, subject, remembered } = scratch;
+    let Scratch { name, sections, subject, remembered, known } = scratch;
     sections.clear();
-    let mut answer = Answer { settings, zones, query: &query, name, cookie: None, cookie_data: [0; 24] };
+    let mut answer = Answer { settings, zones, query: &query, name, asked, cookie: None, cookie_data: [0; 24] };
     if let Some(at) = query.cookie {
         answer.read_cookie(buffer.get(at.start..at.start + at.size).unwrap_or_default(), asked);
     }
-    let Verdict { slot, parts, why } = answer.ladder(remembered, subject, sections);
+    let Verdict { slot, parts, why, admitted } = answer.ladder(remembered, known, subject, sections);
+    let let_out = answer.limited(&parts);
+    let cookie = answer.cookie;
+    let counted = Reply { slot, qtype: query.qtype, rcode: parts.rcode, cookie, admitted, ..Reply::default() };
+    if let_out == Let::Drop {
+        return Outcome::Limited(counted);
+    }
+    let slipped = let_out == Let::Slip;
+    let (limit, why) = if slipped { (0, None) } else { (limit, why) };
     let mut opt = None;
     let parts = Parts { opt: answer.opt(&mut opt, parts.rcode, why), ..parts };
     let Some(size) = build(buffer, &query, limit, &parts) else {
         return Outcome::HandOver; // no loop of ours has a buffer so small
     };
-    let cookie = answer.cookie;
     let truncated = buffer[2] & 0x02 != 0;
-    Outcome::Reply(Reply { size, slot, qtype: query.qtype, rcode: parts.rcode, truncated, cookie })
+    Outcome::Reply(Reply { size, truncated, slipped, ..counted })
 }
 
 /// What is not answered here: other opcodes, other classes than IN that have answers, transfers, signed messages.
@@ -136,6 +183,7 @@ struct Answer<'a> {
     zones: &'a Zones,
     query: &'a Query,
     name: &'a Name,
+    asked: Asked<'a>,
     cookie: Option<Worth>,
     cookie_data: [u8; 24],
 }
@@ -145,10 +193,11 @@ struct Verdict<'a> {
     slot: usize,
     parts: Parts<'a>,
     why: Option<u16>,
+    admitted: Admitted,
 }
 
 fn error<'a>(rcode: u16, why: Option<u16>) -> Verdict<'a> {
-    Verdict { slot: 0, parts: Parts { rcode, ..Parts::default() }, why }
+    Verdict { slot: 0, parts: Parts { rcode, ..Parts::default() }, why, admitted: Admitted::default() }
 }
 
 impl<'a> Answer<'a> {
@@ -157,6 +206,18 @@ impl<'a> Answer<'a> {
             let (cookie, worth) = self.settings.cookies.reply(data, asked.client, asked.now);
             self.cookie_data = cookie;
             self.cookie = Some(worth);
+        }
+    }
+
+    /// Whether a reply goes out: over UDP, to a client that shows no cookie of ours, there is a limit.
+    #[inline]
+    fn limited(&self, parts: &Parts) -> Let {
+        match &self.settings.limiter {
+            Some(limiter) if !self.asked.tcp && self.cookie != Some(Worth::Valid) => {
+                let kind = kind_of(parts.rcode, parts.answers);
+                limiter.take(Client::of(self.asked.client), kind, self.asked.now)
+            }
+            _ => Let::Send,
         }
     }
 
@@ -185,7 +246,9 @@ impl<'a> Answer<'a> {
         opt.packed()
     }
 
-    fn ladder<'b>(&self, remembered: &mut Remembered, subject: &mut Vec<u8>, sections: &'b mut Vec<u8>) -> Verdict<'b>
+    fn ladder<'b>(
+        &self, remembered: &mut Remembered, known: &mut Known, subject: &mut Vec<u8>, sections: &'b mut Vec<u8>,
+    ) -> Verdict<'b>
     where
         'a: 'b,
     {
@@ -208,19 +271,84 @@ impl<'a> Answer<'a> {
         let Some((number, zone)) = self.zones.find(self.name) else {
             return error(rcode::REFUSED, Some(ede::NOT_AUTHORITATIVE));
         };
-        let (parts, slot) = (Parts { authoritative: true, ..Parts::default() }, zone.slot);
+        if zone.expired {
+            return Verdict { slot: zone.slot, ..error(rcode::SERVFAIL, Some(ede::INVALID_DATA)) };
+        }
         if self.name.count == zone.depth {
             return match zone.at_origin(query.qtype) {
-                Some(set) => Self::positive(slot, set.count, &set.bytes),
-                None => self.negative(zone, parts, sections),
+                Some(set) => Self::positive(zone.slot, set.count, &set.bytes),
+                None => self.negative(zone, rcode::NOERROR, sections),
             };
         }
-        let mut around = Around { generation: self.zones.generation, number, remembered };
-        let listed = match zone.find(self.name, &mut around) {
-            Found::Nothing => {
-                return self.negative(zone, Parts { rcode: rcode::NXDOMAIN, ..parts }, sections);
+        let around = Around { generation: self.zones.generation, number, remembered };
+        let labels = self.name.count - zone.depth;
+        if zone.access.is_some() {
+            return self.guarded(zone, labels, around, known, subject, sections);
+        }
+        self.below(zone, labels, around, subject, sections)
+    }
+
+    /// A name of a zone that does not answer everybody. A key in it is no part of what is asked about.
+    fn guarded<'b>(
+        &self, zone: &'a Zone, labels: usize, around: Around, known: &mut Known, subject: &mut Vec<u8>,
+        sections: &'b mut Vec<u8>,
+    ) -> Verdict<'b>
+    where
+        'a: 'b,
+    {
+        let admitted = self.admitted(zone, labels, known);
+        let verdict = match admitted.why {
+            None => self.below(zone, labels - usize::from(admitted.keyed), around, subject, sections),
+            Some(Reason::Refused) => Verdict { slot: zone.slot, ..error(rcode::REFUSED, Some(ede::PROHIBITED)) },
+            Some(Reason::NotReady) => Verdict { slot: zone.slot, ..error(rcode::SERVFAIL, Some(ede::NOT_READY)) },
+            Some(why) => {
+                let denial = zone.access.as_ref().and_then(|rules| rules.denial(why));
+                match (denial, self.query.qtype) {
+                    (Some([set, _]), qtype::A | qtype::ANY) | (Some([_, set]), qtype::TXT) => {
+                        Self::positive(zone.slot, set.count, &set.bytes)
+                    }
+                    _ => self.negative(zone, rcode::NOERROR, sections),
+                }
             }
-            Found::Empty => return self.negative(zone, parts, sections),
+        };
+        Verdict { admitted, ..verdict }
+    }
+
+    fn admitted(&self, zone: &Zone, labels: usize, known: &mut Known) -> Admitted {
+        let Some(rules) = &zone.access else {
+            return Admitted::default();
+        };
+        if known.generation() != self.settings.generation.load(Ordering::Acquire) {
+            known.renew(self.settings.keys.load_full());
+        }
+        let (client, now) = (Client::of(self.asked.client), self.asked.now);
+        let mut asker = Asker { client, now, known, counts: &self.settings.counts };
+        rules.admit(self.name, labels, &mut asker, |label| zone.is_sublist(label))
+    }
+
+    /// What the first labels stand for.
+    #[inline]
+    fn below<'b>(
+        &self, zone: &'a Zone, labels: usize, mut around: Around, subject: &mut Vec<u8>, sections: &'b mut Vec<u8>,
+    ) -> Verdict<'b>
+    where
+        'a: 'b,
+    {
+        let (query, slot) = (self.query, zone.slot);
+        if labels == 0 {
+            return self.negative(zone, rcode::NOERROR, sections); // a key and nothing else: names are below it
+        }
+        if let Some(RecordSet { count, bytes }) = zone.host(self.name, labels) {
+            return match query.qtype {
+                qtype::A | qtype::ANY => Self::positive(slot, *count, bytes),
+                _ => self.negative(zone, rcode::NOERROR, sections),
+            };
+        }
+        let listed = match zone.find(self.name, labels, &mut around) {
+            Found::Nothing => {
+                return self.negative(zone, rcode::NXDOMAIN, sections);
+            }
+            Found::Empty => return self.negative(zone, rcode::NOERROR, sections),
             Found::Listed(listed) => listed,
         };
         match query.qtype {
@@ -237,7 +365,7 @@ impl<'a> Answer<'a> {
             }
             _ => {}
         }
-        self.negative(zone, parts, sections)
+        self.negative(zone, rcode::NOERROR, sections)
     }
 
     /// RFC 7873 section 5.4: a message without question may fetch a cookie, and nothing else.
@@ -255,14 +383,15 @@ impl<'a> Answer<'a> {
             return Verdict { slot, ..error(rcode::SERVFAIL, None) };
         }
         let parts = Parts { answers: count, sections, authoritative: true, ..Parts::default() };
-        Verdict { slot, parts, why: None }
+        Verdict { slot, parts, why: None, admitted: Admitted::default() }
     }
 
     /// NXDOMAIN or NODATA: the SOA's owner is a pointer to where the origin stands in the question.
-    fn negative<'b>(&self, zone: &Zone, parts: Parts<'b>, sections: &'b mut Vec<u8>) -> Verdict<'b> {
+    fn negative<'b>(&self, zone: &Zone, rcode: u16, sections: &'b mut Vec<u8>) -> Verdict<'b> {
         let owner = 0xC000 | (HEADER + self.name.size - zone.origin.len());
         sections.extend_from_slice(&u16::try_from(owner).unwrap_or(0).to_be_bytes());
         sections.extend_from_slice(&zone.soa);
-        Verdict { slot: zone.slot, parts: Parts { authorities: 1, sections, ..parts }, why: None }
+        let parts = Parts { rcode, authorities: 1, sections, authoritative: true, ..Parts::default() };
+        Verdict { slot: zone.slot, parts, why: None, admitted: Admitted::default() }
     }
 }

@@ -49,10 +49,20 @@ pub enum Event {
     CookieInvalid,
     /// Client cookies that came alone.
     CookieNew,
+    /// Queries with a key, good or not.
+    Keyed,
+    /// Queries that a zone's access did not let in.
+    Denied,
+    /// Queries that came to more than agreed.
+    OverQuota,
+    /// Replies above the rate.
+    Limited,
+    /// Those of them that went out empty.
+    Slipped,
 }
 
 /// All of them by name.
-pub const EVENTS: [(&str, Event); 10] = [
+pub const EVENTS: [(&str, Event); 15] = [
     ("malformed", Event::Malformed),
     ("silent", Event::Silent),
     ("truncated", Event::Truncated),
@@ -63,6 +73,11 @@ pub const EVENTS: [(&str, Event); 10] = [
     ("cookies_valid", Event::CookieValid),
     ("cookies_invalid", Event::CookieInvalid),
     ("cookies_new", Event::CookieNew),
+    ("keyed", Event::Keyed),
+    ("denied", Event::Denied),
+    ("over_quota", Event::OverQuota),
+    ("limited", Event::Limited),
+    ("slipped", Event::Slipped),
 ];
 
 /// The counts of one thread.

@@ -1,6 +1,7 @@
 //! A first glance at a batch of messages: what their answers will read is read for all of them at once, so that the
 //! processor waits for memory once and not for each in turn. It decides nothing: every answer is worked out all the same.
 
+use crate::keys::{begins_as_key, KEY};
 use crate::message::{HEADER, MAX_NAME};
 use crate::snapshot::{hash_of, Snapshot, Target};
 use crate::zone::{nibble, octet, Kind, Zone, Zones};
@@ -104,10 +105,19 @@ impl<'a> Glance<'a> {
     }
 }
 
-/// The zone of such a kind whose origin is all that is left of a name; in lower case, as most ask.
+/// The zone of such a kind whose origin is all that is left of a name, but for a key; in lower case, as most ask.
 #[inline]
 fn ending<'a>(zones: &'a Zones, rest: &[u8], wanted: impl Fn(Kind) -> bool) -> Option<&'a Zone> {
+    let rest = past_key(rest);
     zones.iter().find(|zone| wanted(zone.kind) && rest.starts_with(&zone.origin))
+}
+
+#[inline]
+fn past_key(rest: &[u8]) -> &[u8] {
+    match rest.split_first() {
+        Some((&length, label)) if usize::from(length) == KEY && begins_as_key(label) => label.get(KEY..).unwrap_or(&[]),
+        _ => rest,
+    }
 }
 
 #[inline]

@@ -65,7 +65,9 @@ pub mod qclass {
 pub mod ede {
     #![allow(missing_docs)]
     pub const NOT_READY: u16 = 14;
+    pub const PROHIBITED: u16 = 18;
     pub const NOT_AUTHORITATIVE: u16 = 20;
+    pub const INVALID_DATA: u16 = 24;
 }
 
 /// A name in lower case, and where its labels start; the space is used again for each query.

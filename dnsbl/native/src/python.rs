@@ -16,15 +16,20 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::access::{KeyUse, Rules};
 use crate::answer::{reply, Asked, Outcome, Scratch, Settings};
 use crate::cookies::Cookies;
 use crate::counters::{Event, Tally, BATCHES, EVENTS, MAX_ZONES, RCODES, TYPES};
+use crate::keys::{Key, Keys, DIGEST};
+use crate::limiter::{Limiter, Rate};
 use crate::memory::Memory;
 use crate::message::MAX_TCP;
+use crate::networks::{Networks, Share};
 use crate::udp::{count, prepare, sample, Handed, Loop, Next, Shared};
 use crate::watch::{Queue, Sampler, Samples};
 use crate::zone::{Kind, RecordSet, Table, Zone, Zones};
 
+const MAX_PLACES: usize = 1 << 16; // zones whose usage is counted apart: their numbers have 16 bits
 const MAX_PANICS_SAID: u32 = 10; // then they are only counted: a stranger may know how to cause one
 
 #[pyclass(name = "Snapshot", frozen)]
@@ -97,6 +102,7 @@ struct PyServer {
     udp: Mutex<Vec<Arc<Tally>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     slots: Mutex<Vec<String>>,
+    places: Mutex<Vec<String>>, // zones that do not answer everybody
     retired: Mutex<Vec<Arc<Zones>>>,
 }
 
@@ -105,19 +111,65 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 type Codes = Vec<Vec<u8>>;
+type Ranges = (Vec<(u32, u32)>, Vec<(u128, u128)>);
+type Packed = (u16, Vec<u8>);
+
+fn networks((v4, v6): Ranges) -> Networks {
+    Networks { v4, v6 }
+}
+
+/// A zone's access, as Python says it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Access {
+    networks: Option<Ranges>,
+    refuse: Ranges,
+    public: Ranges,
+    keys: String,
+    quota: u64,
+    free: bool,
+    tests: Vec<Vec<u8>>,
+    denials: Vec<(Packed, Packed)>,
+}
+
+impl Access {
+    fn ready(self, place: usize) -> PyResult<Rules> {
+        let set = |(count, bytes): Packed| RecordSet { count, bytes: bytes.into() };
+        Ok(Rules {
+            place,
+            networks: self.networks.map(networks),
+            refuse: networks(self.refuse),
+            public: networks(self.public),
+            keys: KeyUse::of(&self.keys).ok_or_else(|| PyValueError::new_err("an unknown use of keys"))?,
+            quota: self.quota,
+            free: self.free,
+            tests: self.tests.into_iter().map(Vec::into_boxed_slice).collect(),
+            denials: self.denials.into_iter().map(|(address, text)| [set(address), set(text)]).collect(),
+        })
+    }
+}
+
+/// A key, as Python says it: number, digest, zones, queries a day, end.
+type KeyRow = (u64, [u8; DIGEST], Vec<String>, u64, u64);
 
 #[pymethods]
 impl PyServer {
     #[new]
     #[allow(clippy::needless_pass_by_value)]
-    fn new(udp_size: u16, identity: Vec<u8>, secrets: Vec<[u8; 16]>) -> PyResult<Self> {
+    #[pyo3(signature = (udp_size, identity, secrets, rate = (0, 0, 0), exempt = (vec![], vec![])))]
+    fn new(
+        udp_size: u16, identity: Vec<u8>, secrets: Vec<[u8; 16]>, rate: (u16, u8, u16), exempt: Ranges,
+    ) -> PyResult<Self> {
+        let (responses, slip, window) = rate;
+        let rate = Rate { responses, slip, window, exempt: networks(exempt) };
+        let limiter = (responses > 0).then(|| Limiter::new(rate));
         // SAFETY: eventfd takes numbers and gives a descriptor or an error.
         let bell = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if bell < 0 {
             return Err(io::Error::last_os_error().into());
         }
         let shared = Shared {
-            settings: Settings::new(udp_size, identity, Cookies::new(&secrets)),
+            settings: Settings::new(udp_size, identity, Cookies::new(&secrets), limiter),
             zones: ArcSwap::default(),
             samples: Samples::default(),
             queue: Queue::default(),
@@ -137,16 +189,19 @@ impl PyServer {
             udp: Mutex::default(),
             threads: Mutex::default(),
             slots: Mutex::new(vec![String::new()]),
+            places: Mutex::default(),
             retired: Mutex::default(),
         })
     }
 
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
-    #[pyo3(signature = (*, name, kind, origin, soa, apex, ttl, records, texts, answers, sublists, base, delta))]
+    #[pyo3(signature = (*, name, kind, origin, soa, apex, ttl, records, texts, answers, sublists, base, delta,
+        access = None, hosts = vec![], expired = false))]
     fn zone(
         &self, name: &str, kind: &str, origin: Vec<u8>, soa: Vec<u8>, apex: Vec<(u16, u16, Vec<u8>)>, ttl: u32,
         records: Vec<Vec<u8>>, texts: Vec<Vec<Vec<u8>>>, answers: Codes, sublists: Vec<(Vec<u8>, Codes)>,
-        base: &PySnapshot, delta: Option<&PySnapshot>,
+        base: &PySnapshot, delta: Option<&PySnapshot>, access: Option<Access>, hosts: Vec<(Vec<u8>, Packed)>,
+        expired: bool,
     ) -> PyResult<PyZone> {
         let boxed = |codes: Codes| codes.into_iter().map(Vec::into_boxed_slice).collect::<Vec<_>>();
         let table = |codes: Codes| Table::new(boxed(codes), &records).map_err(PyValueError::new_err);
@@ -170,19 +225,77 @@ impl PyServer {
             sublists: labels,
             base: Arc::clone(&base.0),
             delta: delta.map(|delta| Arc::clone(&delta.0)),
+            expired,
+            access: access.map(|access| access.ready(self.place(name))).transpose()?,
+            hosts: hosts
+                .into_iter()
+                .map(|(label, (count, bytes))| (label.into(), RecordSet { count, bytes: bytes.into() }))
+                .collect(),
         })))
     }
 
     #[allow(clippy::needless_pass_by_value)]
-    fn replace(&self, py: Python, zones: Vec<Py<PyZone>>) {
+    #[pyo3(signature = (zones, elsewhere = vec![]))]
+    fn replace(&self, py: Python, zones: Vec<Py<PyZone>>, elsewhere: Vec<Vec<u8>>) {
         let zones: Vec<_> = zones.iter().map(|zone| Arc::clone(&zone.bind(py).get().0)).collect();
         py.detach(|| {
             let mut retired = locked(&self.retired);
             let generation = self.shared.zones.load().generation + 1;
-            retired.push(self.shared.zones.swap(Arc::new(Zones::new(zones, generation))));
+            let elsewhere = elsewhere.into_iter().map(Vec::into_boxed_slice).collect();
+            let mut zones = Zones::new(zones, generation);
+            zones.elsewhere = elsewhere;
+            retired.push(self.shared.zones.swap(Arc::new(zones)));
             // Given back here, not by the thread that happens to hold one last: it has packets to answer.
             retired.retain(|zones| Arc::strong_count(zones) > 1);
         });
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn keys(&self, py: Python, rows: Vec<KeyRow>) {
+        py.detach(|| {
+            let rows = rows.into_iter().map(|(id, digest, zones, queries, expires)| {
+                let places = zones.iter().map(|zone| self.place(zone)).collect();
+                (digest, Key { id, places, queries, expires, asked: Arc::default() })
+            });
+            let rows = rows.collect();
+            let before = self.shared.settings.keys.load_full();
+            let places = locked(&self.places).len();
+            self.shared.settings.replace_keys(Arc::new(Keys::new(rows, places, before.as_deref())));
+        });
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn seed(&self, day: u64, spent: std::collections::HashMap<u64, u64>, networks: Vec<(String, Vec<u8>, u32)>) {
+        if let Some(keys) = self.shared.settings.keys.load_full() {
+            for key in keys.iter() {
+                if let Some(spent) = spent.get(&key.id) {
+                    key.asked.seed(day, *spent);
+                }
+            }
+        }
+        for (zone, network, queries) in networks {
+            if let Some(network) = Share::of(&network) {
+                self.shared.settings.counts.seed(self.place(&zone), network, day, queries);
+            }
+        }
+    }
+
+    fn key_usage(&self) -> Vec<(u64, String, u64, u64)> {
+        let Some(keys) = self.shared.settings.keys.load_full() else {
+            return Vec::new();
+        };
+        let places = locked(&self.places);
+        let name = |place: usize| places.get(place).cloned().unwrap_or_default();
+        keys.iter()
+            .flat_map(|key| key.asked.take().map(|(place, queries, refused)| (key.id, name(place), queries, refused)))
+            .collect()
+    }
+
+    fn network_usage(&self, day: u64, most: usize) -> Vec<(String, Vec<u8>, u64)> {
+        let found = self.shared.settings.counts.top(day, most);
+        let places = locked(&self.places);
+        let name = |place: usize| places.get(place).cloned().unwrap_or_default();
+        found.into_iter().map(|(place, network, queries)| (name(place), network.octets(), queries)).collect()
     }
 
     fn reply(&self, py: Python, wire: &[u8], client: &str, tcp: bool, now: u32) -> PyResult<Py<PyAny>> {
@@ -300,6 +413,18 @@ impl PyServer {
 }
 
 impl PyServer {
+    /// Where the usage of a zone of this name is counted, now and whenever it comes again.
+    fn place(&self, name: &str) -> usize {
+        let mut places = locked(&self.places);
+        if let Some(known) = places.iter().position(|known| known == name) {
+            return known;
+        }
+        if places.len() < MAX_PLACES {
+            places.push(name.to_owned());
+        }
+        places.len() - 1
+    }
+
     /// Where a zone of this name is counted, now and whenever it comes again.
     fn slot(&self, name: &str) -> usize {
         let mut slots = locked(&self.slots);

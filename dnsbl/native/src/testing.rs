@@ -174,6 +174,9 @@ fn zone(kind: Kind, name: &str, file: &[u8]) -> Arc<Zone> {
         sublists: vec![b"sub".as_slice().into()],
         base: Arc::new(snapshot(file).expect("a good file")),
         delta: None,
+        expired: false,
+        access: None,
+        hosts: Vec::new(),
     })
 }
 
@@ -203,5 +206,5 @@ pub fn broken_zones() -> Zones {
 /// Settings with an identity and a secret.
 #[must_use]
 pub fn settings() -> Settings {
-    Settings::new(1232, b"site-1".to_vec(), Cookies::new(&[[7; 16]]))
+    Settings::new(1232, b"site-1".to_vec(), Cookies::new(&[[7; 16]]), None)
 }

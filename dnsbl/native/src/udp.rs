@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use libc::{c_int, c_uint, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_storage, socklen_t};
 
+use crate::access::Reason;
 use crate::answer::{reply, Asked, Outcome, Reply, Scratch, Settings};
 use crate::cookies::Worth;
 use crate::counters::{Event, Tally};
@@ -389,6 +390,10 @@ pub fn count(tally: &Tally, outcome: &Outcome) -> Next {
         Outcome::Short => tally.event(Event::Malformed, 1),
         Outcome::Silent => tally.event(Event::Silent, 1),
         Outcome::HandOver => return Next::HandOver,
+        Outcome::Limited(reply) => {
+            tally.event(Event::Limited, 1);
+            count_asked(tally, reply);
+        }
         Outcome::Reply(reply) => {
             count_reply(tally, reply);
             return Next::Send(reply.size);
@@ -404,6 +409,23 @@ fn count_reply(tally: &Tally, reply: &Reply) {
     }
     if reply.truncated {
         tally.event(Event::Truncated, 1);
+    }
+    if reply.slipped {
+        tally.event(Event::Limited, 1);
+        tally.event(Event::Slipped, 1);
+    }
+    count_asked(tally, reply);
+}
+
+/// What is counted of a query, whether it gets a reply or not.
+fn count_asked(tally: &Tally, reply: &Reply) {
+    if reply.admitted.keyed {
+        tally.event(Event::Keyed, 1);
+    }
+    match reply.admitted.why {
+        None => {}
+        Some(Reason::Quota) => tally.event(Event::OverQuota, 1),
+        Some(_) => tally.event(Event::Denied, 1),
     }
     if let Some(worth) = reply.cookie {
         let event = match worth {

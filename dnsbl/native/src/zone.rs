@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::access::Rules;
 use crate::message::{qtype, Name, MAX_NAME};
 use crate::snapshot::{Family, Snapshot, Wanted, EMPTY_NAME, GONE, HOLE};
 
@@ -121,6 +122,12 @@ pub struct Zone {
     pub base: Arc<Snapshot>,
     /// What changed since.
     pub delta: Option<Arc<Snapshot>>,
+    /// It is too old to be answered from.
+    pub expired: bool,
+    /// Who is answered below the origin; none: everybody.
+    pub access: Option<Rules>,
+    /// Labels below the origin that have an address.
+    pub hosts: Vec<(Box<[u8]>, RecordSet)>,
 }
 
 /// What a name stands for.
@@ -149,9 +156,11 @@ pub struct Listed {
 #[derive(Debug, Default)]
 pub struct Zones {
     /// Deepest origins first.
-    zones: Vec<Arc<Zone>>,
+    all: Vec<Arc<Zone>>,
     /// A number that no other set of zones has.
     pub generation: u64,
+    /// Origins, on the wire, of what Python answers: the catalog of these zones (RFC 9432).
+    pub elsewhere: Vec<Box<[u8]>>,
 }
 
 impl Zones {
@@ -159,24 +168,33 @@ impl Zones {
     #[must_use]
     pub fn new(mut zones: Vec<Arc<Zone>>, generation: u64) -> Self {
         zones.sort_by_key(|zone| std::cmp::Reverse(zone.depth));
-        Self { zones, generation }
+        Self { all: zones, generation, elsewhere: Vec::new() }
+    }
+
+    /// Whether a name is Python's to answer.
+    #[must_use]
+    pub fn is_elsewhere(&self, name: &Name) -> bool {
+        self.elsewhere.iter().any(|origin| {
+            let here = |number: &usize| name.from(*number) == &**origin;
+            (0..name.count).any(|number| here(&number))
+        })
     }
 
     /// The zones, deepest origins first.
     pub fn iter(&self) -> impl Iterator<Item = &Zone> {
-        self.zones.iter().map(|zone| &**zone)
+        self.all.iter().map(|zone| &**zone)
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.zones.is_empty()
+        self.all.is_empty()
     }
 
     /// The zone with the longest origin that the name ends in, and its number.
     #[must_use]
     pub fn find(&self, name: &Name) -> Option<(usize, &Zone)> {
-        self.zones.iter().enumerate().find_map(|(number, zone)| {
+        self.all.iter().enumerate().find_map(|(number, zone)| {
             let labels = name.count.checked_sub(zone.depth)?;
             let tail = if labels == name.count { &[0] } else { name.from(labels) };
             (*tail == *zone.origin).then_some((number, &**zone))
@@ -231,10 +249,25 @@ impl Zone {
         self.apex.iter().find(|(known, _)| *known == wanted).map(|(_, set)| set)
     }
 
-    /// What the labels before the origin, at least one, stand for.
+    /// Whether a label names one of the zone's sublists.
     #[must_use]
-    pub fn find(&self, name: &Name, around: &mut Around) -> Found {
-        let labels = name.count - self.depth;
+    pub fn is_sublist(&self, label: &[u8]) -> bool {
+        self.sublists.iter().any(|known| **known == *label)
+    }
+
+    /// The address of a label that is no subject.
+    #[inline]
+    #[must_use]
+    pub fn host(&self, name: &Name, labels: usize) -> Option<&RecordSet> {
+        if self.hosts.is_empty() || labels != 1 {
+            return None;
+        }
+        self.hosts.iter().find(|(label, _)| **label == *name.label(0)).map(|(_, set)| set)
+    }
+
+    /// What the first labels, at least one, stand for.
+    #[must_use]
+    pub fn find(&self, name: &Name, labels: usize, around: &mut Around) -> Found {
         match self.kind {
             Kind::Ip => {}
             Kind::Domain => return self.find_name(name, labels),

@@ -9,17 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dnsbl_native::answer::{reply, Asked, Outcome, Scratch};
+use dnsbl_native::answer::{reply, Asked as By, Outcome, Scratch};
 use dnsbl_native::cookies::{Cookies, Worth};
 use dnsbl_native::counters::{Event, Tally};
+use dnsbl_native::keys::{Asked, Key, Keys, Known};
+use dnsbl_native::limiter::{Limiter, Rate, Verdict as Let};
 use dnsbl_native::message::{parse, Name, Parsed};
+use dnsbl_native::networks::{Client, Share};
 use dnsbl_native::snapshot::{Family, Wanted};
 use dnsbl_native::testing::{addresses, broken_zones, file, names, numbers, seal, settings, snapshot, zones};
 use dnsbl_native::udp::{prepare, Loop, Shared};
+use dnsbl_native::usage::Counts;
 use dnsbl_native::watch::{Queue, Sample, Sampler, Samples, MAX_HANDED};
 use dnsbl_native::zone::Zones;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 const CASES: u32 = if cfg!(miri) { 8 } else { 2000 };
 const CLIENT: [u8; 4] = [192, 0, 2, 1];
@@ -40,7 +45,7 @@ fn question(name: &str, rtype: u16) -> Vec<u8> {
 fn ask(wire: &[u8], tcp: bool) -> (Outcome, Vec<u8>) {
     let mut buffer = vec![0xEE; 65_535];
     buffer[..wire.len()].copy_from_slice(wire);
-    let asked = Asked { client: &CLIENT, now: 1_000_000, tcp };
+    let asked = By { client: &CLIENT, now: 1_000_000, tcp };
     let outcome = reply(&settings(), &zones(), &mut Scratch::default(), &mut buffer, wire.len(), asked);
     let size = if let Outcome::Reply(reply) = &outcome { reply.size } else { 0 };
     (outcome, buffer[..size].to_vec())
@@ -267,5 +272,96 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+fn key(letter: char) -> String {
+    format!("dq-{}", letter.to_string().repeat(26))
+}
+
+fn keys(secrets: &[&str], before: Option<&Keys>) -> Keys {
+    let row = |(id, secret): (u64, &&str)| {
+        let key = Key { id, places: Vec::new(), queries: 2, expires: 0, asked: Arc::default() };
+        (Sha256::digest(secret.as_bytes()).into(), key)
+    };
+    Keys::new((0..).zip(secrets).map(row).collect(), 2, before)
+}
+
+#[test]
+fn a_key_is_found_until_it_ends_and_others_keep_what_they_spent() {
+    let (a, b, c) = (key('a'), key('b'), key('c'));
+    let first = Arc::new(keys(&[&a, &b], None));
+    let mut known = Known::default();
+    known.renew(Some(Arc::clone(&first)));
+    for _ in 0..2 {
+        assert_eq!(known.find(a.as_bytes()).map(|key| key.id), Some(0));
+        assert!(known.find(c.as_bytes()).is_none());
+        assert!(known.find(&a.as_bytes()[1..]).is_none());
+    }
+    assert_eq!(known.find(a.as_bytes()).expect("a key").asked.spend(9), 1);
+    known.renew(Some(Arc::new(keys(&[&a], Some(&first)))));
+    assert!(known.find(b.as_bytes()).is_none());
+    let asked = &known.find(a.as_bytes()).expect("a key").asked;
+    assert_eq!((asked.spend(9), asked.spend(10)), (2, 1));
+}
+
+#[test]
+fn threads_spend_one_quota() {
+    let shared = Arc::new(Asked::default());
+    let spend = |asked: Arc<Asked>| std::thread::spawn(move || (0..1000).filter(|_| asked.spend(1) <= 500).count());
+    let threads: Vec<_> = (0..4).map(|_| spend(Arc::clone(&shared))).collect();
+    let answered: usize = threads.into_iter().map(|thread| thread.join().expect("its count")).sum();
+    assert_eq!(answered, 500);
+}
+
+#[test]
+fn a_flood_from_everywhere_does_not_end_the_limit_of_one_network() {
+    let limiter = Limiter::new(Rate { responses: 5, slip: 0, window: 10, ..Rate::default() });
+    let victim = Client::V4(0xC000_0201);
+    let mut sent = 0;
+    for number in 0..20_000 {
+        let _ = limiter.take(Client::V4(0x0A00_0000 + (number << 8)), 0, 7);
+        sent += u32::from(limiter.take(victim, 0, 7) == Let::Send);
+    }
+    // It begins anew when another network falls on its bucket: once in 65,536 each, on average.
+    assert!((5..=30).contains(&sent), "{sent}");
+}
+
+#[test]
+fn who_asks_most_is_known_however_many_ask() {
+    let counts = Counts::default();
+    let much = Client::V4(0xC000_0201).share().expect("a network");
+    for _ in 0..100 {
+        counts.spend(3, much, 20_000);
+    }
+    for number in 0..if cfg!(miri) { 100 } else { 200_000 } {
+        counts.spend(3, Client::V4(number << 8).share().expect("a network"), 20_000);
+    }
+    assert_eq!(counts.top(20_000, 1), [(3, much, 100)]);
+    assert_eq!(counts.spend(3, much, 20_000), 101);
+    assert_eq!(counts.spend(3, much, 20_001), 1);
+    assert_eq!(counts.top(20_000, 1).first().map(|(place, ..)| *place), Some(3));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_network_is_its_octets(number in any::<u128>(), v4 in any::<u32>()) {
+        for client in [Client::of(&number.to_be_bytes()), Client::of(&v4.to_be_bytes())] {
+            let share = client.share().expect("a network");
+            prop_assert_eq!(Share::of(&share.octets()), Some(share));
+        }
+    }
+
+    #[test]
+    fn no_bucket_holds_more_than_a_second_or_sends_more_than_that(steps in vec(0u32..3, 0..200), rate in 1u16..5) {
+        let limiter = Limiter::new(Rate { responses: rate, slip: 0, window: 2, ..Rate::default() });
+        let (mut now, mut sent) = (0u32, 0u32);
+        for step in steps {
+            now += step;
+            sent += u32::from(limiter.take(Client::V4(1 << 24), 0, now) == Let::Send);
+        }
+        prop_assert!(sent <= (now + 1) * u32::from(rate));
     }
 }

@@ -39,13 +39,15 @@ from .flow import Flow, Listed
 from .hooks import Hooks
 from .mail import Mail
 from .people import People
+from .querying import Querying, QueryKey, QueryUse
 from .removals import Removals
 
 __all__ = [
     "Asked", "Attempt", "Change", "Decision", "Deed", "Entry", "Evidence", "Exemption", "FeedState", "Hold", "Key",
-    "KeyDay", "KeyLimits", "Listed", "ListingRow", "Overturned", "Purge", "Row", "Sample", "Source", "Store", "Taken",
+    "KeyDay", "KeyLimits", "Listed", "ListingRow", "Overturned", "Purge", "QueryKey", "QueryUse", "Row", "Sample",
+    "Source", "Store", "Taken",
 ]  # fmt: skip
 
 
-class Store(Flow, Figures, Removals, Mail, People, Hooks, Deeds, Protocol):
+class Store(Flow, Figures, Removals, Mail, People, Hooks, Deeds, Querying, Protocol):
     """The whole contract: the flow, and what is kept of removals, mail, people and hooks."""

@@ -1,0 +1,163 @@
+"""A transfer in the courier: from snapshot files and journal to messages, a section at a time.
+
+What is given is what may be given away (`zones.given`): its files are mapped, so a publish meanwhile changes nothing in
+it. Who has a serial that the journal reaches gets one condensed step (RFC 1995 section 4): others, and who would get
+more that way than the zone has in all, get the zone. Of one serial there is one picture, however many take it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..dns.stream import Section, framed, messages
+from ..dns.transfer import newer
+from ..errors import SnapshotError, WithheldError
+from ..zones.contents import Contents, contents
+from ..zones.difference import Step
+from ..zones.given import given
+from ..zones.journal import Journal
+from ..zones.served import ServedZone, zone_directory
+from ..zones.wire import soa_record, step_sections, zone_sections
+from .request import END, Request, Verdict, frame
+
+__all__ = ["Giving"]
+
+log = logging.getLogger("dnsbl.transfer")
+
+TRIES = 5  # to open a snapshot whose files a newer publish takes away at that moment
+
+
+class Giving:
+    """Gives zones away, each transfer in a thread of its caller's."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.views: dict[str, ServedZone] = {}  # given last, by zone
+        self.pictures = Pictures()
+
+    def give(self, request: Request, sock: socket.socket) -> None:
+        """Send a transfer, and close the socket. It blocks for as long as the front does not read."""
+        with sock:
+            try:
+                view = self.view(request.zone)
+            except WithheldError as error:
+                log.warning("zone %s: not transferred to %s: %s", request.zone, request.client, error)
+                sock.sendall(frame(Verdict.REFUSED.value))
+                return
+            except SnapshotError as error:
+                log.error("zone %s: not transferred to %s: %s", request.zone, request.client, error)
+                view = None
+            if view is None:
+                sock.sendall(frame(Verdict.FAILED.value))
+                return
+            self.send(request, view, sock)
+
+    def send(self, request: Request, view: ServedZone, sock: socket.socket) -> None:
+        sent = 0
+        sock.sendall(frame(Verdict.OK.value))
+        with contextlib.ExitStack() as held:
+            kind, sections = self.sections(request, view, held)
+            for message in messages(request.head, sections, time.time):
+                sock.sendall(frame(framed(message)))
+                sent += len(message)
+        sock.sendall(END)
+        log.log(
+            logging.INFO if kind == "whole" else logging.DEBUG,
+            "zone %s: serial %d to %s, %s, %d octets", request.zone, view.serial, request.client, kind, sent,
+        )  # fmt: skip
+
+    def view(self, zone: str) -> ServedZone | None:
+        """What is given away now; None where there is nothing. Raises SnapshotError, WithheldError."""
+        for last in [False] * (TRIES - 1) + [True]:
+            try:
+                view = given(zone_directory(self.data_dir, zone), self.views.get(zone))
+            except SnapshotError:
+                if last:
+                    raise
+                continue
+            if view is not None:
+                self.views[zone] = view
+            return view
+        raise AssertionError  # the last turn returns or raises
+
+    def sections(self, request: Request, view: ServedZone, held: contextlib.ExitStack) -> tuple[str, Iterator[Section]]:
+        """What the reply has in it, and how that is called. Pictures are held until the end of the stack."""
+        if request.serial is not None and not newer(view.serial, request.serial):
+            return "nothing new", iter([(1, soa_record(view.zone, view.serial))])
+        step = None
+        if request.serial is not None:
+            step = Journal(zone_directory(self.data_dir, request.zone)).between(request.serial, view.serial)
+        if step is None or changes(step) > size_of(view):
+            return "whole", whole(held.enter_context(self.pictures.of(view)))
+        removed, added = step_sections(step)
+        return "step", stepped(soa_record(step.zone, step.old), soa_record(step.zone, step.new), removed, added)
+
+
+def whole(held: Contents) -> Iterator[Section]:
+    """RFC 5936 section 2.2: the SOA, everything, the SOA."""
+    soa = 1, soa_record(held.zone, held.serial)
+    yield soa
+    yield from zone_sections(held)
+    yield soa
+
+
+def stepped(old: bytes, new: bytes, removed: Iterator[Section], added: Iterator[Section]) -> Iterator[Section]:
+    """RFC 1995 section 4: one difference sequence between the SOA twice."""
+    yield 1, new
+    yield 1, old
+    yield from removed
+    yield 1, new
+    yield from added
+    yield 1, new
+
+
+def changes(step: Step) -> int:
+    """How many pieces and names leave and come."""
+    parts = (part for side in (step.removed, step.added) for part in (side.ip4, side.ip6, side.deep, side.names))
+    return sum(map(len, parts))
+
+
+def size_of(view: ServedZone) -> int:
+    """About how many pieces and names a view has; at most so many."""
+    files = [view.base, view.delta] if view.delta else [view.base]
+    return sum(
+        len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + int(file.info["names"])
+        for file in files
+    )  # fmt: skip
+
+
+class Pictures:
+    """`Contents` of views, made once and kept while anybody takes them away."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.kept: dict[tuple[str, int], Picture] = {}
+
+    @contextlib.contextmanager
+    def of(self, view: ServedZone) -> Iterator[Contents]:
+        key = view.zone.name, view.serial
+        with self.lock:
+            picture = self.kept.setdefault(key, Picture())
+            picture.users += 1
+        try:
+            with picture.lock:  # the first one makes it, others wait for that
+                picture.held = picture.held or contents(view)
+            yield picture.held
+        finally:
+            with self.lock:
+                picture.users -= 1
+                if not picture.users:
+                    del self.kept[key]
+
+
+class Picture:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.held: Contents | None = None

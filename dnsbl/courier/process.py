@@ -1,0 +1,108 @@
+"""The courier process: takes requests from the front on its standard input, a socket, until that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import config
+from ..config import Settings
+from ..dns.tsig import keys_of
+from ..errors import ConfigError
+from .giving import Giving
+from .request import MAX_REQUEST, Request, read
+
+if TYPE_CHECKING:
+    from ..following.following import Following
+
+__all__ = ["Courier"]
+
+log = logging.getLogger("dnsbl.transfer")
+
+
+class Courier:
+    """Gives zones away and follows primaries, until its front is gone."""
+
+    def __init__(self, settings: Settings, path: Path | None) -> None:
+        self.settings, self.path = settings, path
+        self.keys = keys_of(settings.config.dns)
+        self.giving = Giving(settings.config.data_dir)
+        self.following: Following | None = None
+        self.stopping, self.reloaded = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        with socket.socket(fileno=os.dup(sys.stdin.fileno())) as control:
+            control.setblocking(False)
+            loop.add_reader(control, self.take, control)
+            following = asyncio.create_task(self.follow())
+            stop = asyncio.ensure_future(self.stopping.wait())
+            await asyncio.wait({stop, following}, return_when=asyncio.FIRST_COMPLETED)
+            loop.remove_reader(control)
+        stop.cancel()
+        following.cancel()
+        (ended,) = await asyncio.gather(following, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended  # to end and be started again beats zones that stay as they are
+
+    async def follow(self) -> None:
+        """Until cancelled, whether or not there is anything to follow; begun anew when zones may be others."""
+        if not self.settings.config.follow:
+            await self.stopping.wait()
+            return
+        from ..following.following import Following  # who only gives does without
+
+        while True:
+            self.reloaded.clear()
+            self.following = Following(self.settings)
+            tasks = asyncio.create_task(self.following.run()), asyncio.create_task(self.reloaded.wait())
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if tasks[0].done():
+                    tasks[0].result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def reload(self) -> None:
+        """SIGHUP: zones are read again; what is wrong with them is the front's to say, and changes nothing here."""
+        with contextlib.suppress(ConfigError):
+            read = config.load(self.path)
+            self.settings = read.model_copy(update={"config": self.settings.config})
+            self.reloaded.set()
+
+    def take(self, control: socket.socket) -> None:
+        """One request. Nothing to read is the end of the front."""
+        packed, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, 1)
+        if not packed:
+            self.stopping.set()
+            return
+        asked = read(packed, self.keys)
+        if isinstance(asked, str):
+            if self.following:
+                self.following.wake(asked)
+            return
+        # Of its own, and no reason to live on: what it writes to may be a secondary that does not read. The front
+        # bounds how many there are.
+        sock = socket.socket(fileno=descriptors[0])
+        threading.Thread(target=self.give, args=(asked, sock), daemon=True).start()
+
+    def give(self, request: Request, sock: socket.socket) -> None:
+        try:
+            self.giving.give(request, sock)
+        except (BrokenPipeError, ConnectionResetError):
+            log.info("zone %s: %s left in the middle of a transfer", request.zone, request.client)
+        except Exception:
+            log.exception("zone %s: its transfer to %s was cut", request.zone, request.client)

@@ -1,0 +1,71 @@
+"""What front and courier say to each other: requests as JSON in one datagram, transfers as frames in a stream.
+
+A frame is a length of four octets and so many octets. The first one is a verdict; then, where that is OK, each has one
+message with its own length before it; one without octets is the end. A stream that ends otherwise was cut.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+
+from ..dns.stream import Head
+from ..dns.tsig import Key
+
+__all__ = ["END", "LENGTH", "MAX_REQUEST", "Request", "Verdict", "frame", "read", "wake"]
+
+MAX_REQUEST = 4096  # octets: names of 255 octets, a MAC, an OPT record
+LENGTH = struct.Struct("!I")
+END = LENGTH.pack(0)
+
+
+class Verdict(Enum):
+    OK = b"o"
+    REFUSED = b"r"  # the feeds' terms forbid it
+    FAILED = b"f"  # there is no such zone, or it cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A zone that is to be given away: whole, or what came after a serial."""
+
+    zone: str
+    serial: int | None
+    client: str  # for the log
+    head: Head
+
+    def pack(self) -> bytes:
+        head = self.head
+        return orjson.dumps(
+            {
+                "zone": self.zone, "serial": self.serial, "client": self.client, "id": head.id.hex(),
+                "echo": head.echo, "question": head.question.hex(), "opt": head.opt.hex(),
+                "key": head.key.name.hex() if head.key else None, "mac": head.mac.hex(),
+            }
+        )  # fmt: skip
+
+
+def wake(zone: str) -> bytes:
+    """A primary says that a zone has changed."""
+    return orjson.dumps({"wake": zone})
+
+
+def read(packed: bytes, keys: dict[bytes, Key]) -> Request | str:
+    """A request, or the zone to be asked for anew."""
+    said: dict[str, Any] = orjson.loads(packed)
+    if "wake" in said:
+        return str(said["wake"])
+    octets = bytes.fromhex
+    key = keys[octets(said["key"])] if said["key"] is not None else None
+    head = Head(
+        octets(said["id"]), said["echo"], octets(said["question"]), octets(said["opt"]), key, octets(said["mac"])
+    )
+    return Request(said["zone"], said["serial"], said["client"], head)
+
+
+def frame(content: bytes) -> bytes:
+    return LENGTH.pack(len(content)) + content
