@@ -30,7 +30,8 @@ class Followed:
     error: str = ""
 
     def expired(self, expire: int, now: int) -> bool:
-        return not 0 < now - self.refreshed <= expire and self.refreshed <= now
+        """Seconds both. What was refreshed in the future was refreshed now: the clock was set back."""
+        return not self.refreshed or now - self.refreshed > expire
 
 
 def read_followed(directory: Path) -> Followed | None:

@@ -58,6 +58,7 @@ PUBLIC = {
     "delist-free": f"/delist?q={data.FREE}",
     "delist-mistake": "/delist?q=%3Cb%3E",
     "criteria": "/criteria",
+    "data": "/data",
     "stats": "/stats",
     "status": "/status",
     "confirm": "/confirm/some-token",

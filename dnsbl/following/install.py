@@ -1,0 +1,173 @@
+"""A followed zone's snapshot file: written aside, checked as a publisher checks, and the pointer swapped. What was
+served before stays where anything is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .. import clock
+from ..config import ZoneDef
+from ..errors import PublishRefused, SnapshotError, TransferError
+from ..files import replacing
+from ..zones import names as naming
+from ..zones.arrays import Arrays, write
+from ..zones.build import Answers, ip_arrays
+from ..zones.checks import check
+from ..zones.difference import Step
+from ..zones.followed import Followed, read_followed, write_followed
+from ..zones.journal import Journal
+from ..zones.served import CURRENT, Pointer, ServedZone, read_pointer
+from ..zones.snapshot import EMPTY_NAME, GONE
+from ..zones.table import pieces
+from .contents import Addresses, with_empty
+
+__all__ = ["Install", "Verify", "names_in"]
+
+Verify = Callable[[ServedZone], Step | None]  # what leads to it from what was held, where that is known
+log = logging.getLogger("dnsbl.following")
+
+
+class Install:
+    """Where one followed zone is kept."""
+
+    def __init__(self, zone: ZoneDef, directory: Path) -> None:
+        self.zone, self.directory = zone, directory
+        self.journal = Journal(directory)
+
+    def current(self, before: ServedZone | None = None) -> ServedZone | None:
+        """What is held; None where nothing is, or nothing that can be used."""
+        with contextlib.suppress(SnapshotError):
+            pointer = read_pointer(self.directory)
+            return pointer.open(before) if pointer else None
+        return None
+
+    def addresses(
+        self, held: Addresses, serial: int, now: int, zonemd: bytes, old: ServedZone | None, verify: Verify
+    ) -> ServedZone:
+        """A new base of an ip zone. Raises TransferError, SnapshotError, PublishRefused."""
+        answers = Answers(self.zone)
+        arrays = ip_arrays(held.ip4, held.ip6, held.deep, answers)
+        count = len(held.ip4) + len(held.ip6)
+        return self.base(arrays, self.meta(answers, serial, now, zonemd, count, 0), old, verify)
+
+    def names(
+        self, values: dict[bytes, int], answers: Answers, serial: int, now: int, zonemd: bytes,
+        old: ServedZone | None, verify: Verify,
+    ) -> ServedZone:  # fmt: skip
+        """A new base of a zone of names, given with their values in it. Raises as `addresses`."""
+        empty = ip_arrays(pieces([]), pieces([]), [], answers)
+        whole = with_empty(values)
+        meta = self.meta(answers, serial, now, zonemd, len(values), len(whole))
+        return self.base({**empty, **naming.index(whole)}, meta, old, verify)
+
+    def meta(self, answers: Answers, serial: int, now: int, zonemd: bytes, listings: int, names: int) -> dict[str, Any]:
+        return {
+            "zone": self.zone.model_dump(mode="json", by_alias=True),
+            "serial": serial,
+            "seq": 0,
+            "store": "",
+            "made_at": now,
+            "answers": answers.lists(),
+            "listings": listings,
+            "names": names,
+            "base": serial,
+            "zonemd": zonemd.hex(),
+        }
+
+    def base(self, arrays: Arrays, meta: dict[str, Any], old: ServedZone | None, verify: Verify) -> ServedZone:
+        path = self.directory / f"{meta['serial']}.base"
+        with self.locked():
+            try:
+                write(path, meta, arrays)
+                return self.swapped(Pointer(self.directory, path.name, None, meta["serial"]), old, verify)
+            except (TransferError, PublishRefused, SnapshotError):
+                if old is None or old.base.path != path:
+                    path.unlink(missing_ok=True)
+                raise
+
+    def swapped(self, pointer: Pointer, old: ServedZone | None, verify: Verify) -> ServedZone:
+        """Check what a pointer would name, and make it the one in use. Raises as `addresses`."""
+        new = pointer.open(old)
+        step = verify(new)
+        try:
+            check(new, old, force=False)
+        except PublishRefused as error:
+            raise PublishRefused(
+                f"{str(error).partition('; if that is meant')[0]}; if that is meant, remove "
+                f"{self.directory / CURRENT}: the next refresh then takes the zone as it comes"
+            ) from None
+        self.confirm()
+        self.journalled(step, new)
+        content = orjson.dumps({"base": pointer.base, "delta": pointer.delta, "serial": pointer.serial})
+        try:
+            with replacing(self.directory / CURRENT) as file:
+                file.write(content)
+        except OSError as error:
+            raise SnapshotError(
+                f"{self.directory}: cannot be written ({error.strerror}); the old zone stays"
+            ) from error
+        self.sweep(new, old)
+        return new
+
+    def confirm(self) -> None:
+        """Before the pointer is swapped, so that a new zone never looks as if it had expired. Raises SnapshotError."""
+        state = read_followed(self.directory) or Followed()
+        try:
+            write_followed(self.directory, replace(state, refreshed=clock.now()))
+        except OSError as error:
+            raise SnapshotError(
+                f"{self.directory}: cannot be written ({error.strerror}); the old zone stays"
+            ) from error
+
+    def journalled(self, step: Step | None, new: ServedZone) -> None:
+        """For those who follow us in turn. Without a step they take the whole zone; so they do where it cannot be
+        written, which stops nothing."""
+        try:
+            if step is not None:
+                self.journal.add(step, sum(file.mark[2] for file in (new.base, new.delta) if file))
+                return
+        except (OSError, SnapshotError) as error:
+            log.error("zone %s: the journal cannot be written: %s", self.zone.name, error)
+        self.journal.clear()
+
+    def sweep(self, new: ServedZone, old: ServedZone | None) -> None:
+        """Remove the files that neither this zone nor the one before names."""
+        keep = {file.path for zone in (new, old) if zone for file in (zone.base, zone.delta) if file}
+        for path in self.directory.iterdir():
+            if path.suffix in (".base", ".delta") and path not in keep:
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """The lock of publishers: a server that was not told that this zone is followed would publish it."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise SnapshotError(f"{self.directory}: cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise SnapshotError(
+                f"zone {self.zone.name}: another process is writing it here; it is tried again"
+            ) from None
+        finally:
+            os.close(descriptor)
+
+
+def names_in(view: ServedZone) -> dict[bytes, int]:
+    """The listed names and the holes that a zone holds, with their values."""
+    found = dict(naming.records(view.base.names))
+    if view.delta:
+        found.update(naming.records(view.delta.names))
+    return {name: value for name, value in found.items() if value not in (EMPTY_NAME, GONE)}

@@ -1,0 +1,8 @@
+"""The worlds of the zones' tests are followed here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "zones"))

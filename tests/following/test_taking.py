@@ -1,0 +1,216 @@
+"""What a follower makes of transfers is what the primary has, record for record; and what does not fit is not taken."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transfers import FakeLine, taking
+from worlds import DOMAIN, EXAMPLES, HASH, IP, PHONE, World, codes4, codes6, name_codes, world, zone
+
+from dnsbl.config import ZoneDef
+from dnsbl.errors import TransferError
+from dnsbl.following.asking import Primary
+from dnsbl.following.taking import Taking
+from dnsbl.following.transfer import AXFR, IXFR
+from dnsbl.subjects import bounds, parse
+from dnsbl.zones.export import export
+from dnsbl.zones.journal import Journal
+from dnsbl.zones.served import ServedZone
+
+SUBLISTS = zone(
+    "sub", "ip",
+    codes=[
+        {"code": "127.0.0.2", "categories": ["spam"], "text": "$ sends spam", "sublist": "spam"},
+        {"code": "127.0.0.4", "categories": ["malware"], "text": "$ has malware", "sublist": "bad-ones"},
+    ],
+)  # fmt: skip
+NETWORKS = ["9.1.0.0/16", "9.1.2.0/24", "9.1.2.3", "9.1.2.4/30", "2.0.0.0/24", "2.0.0.5", "2.0.1.0/24", "3.0.0.0/8"]
+NETWORKS += ["2a00:1::/32", "2a00:1:2::/48", "2a00:1:2:3::/64", "2a00:9::/33", "9.1.255.255", "2.0.0.10"]
+NARROW = ["2a00:1:2:3::7", "2a00:1:2:3::/80", "2a00:9::5"]
+NAMES = ["a.com", "b.a.com", "c.b.a.com", "x.y.a.com", "a-b.com", "d.net", "z.x.y.a.com", "_e.d.net"]
+NUMBERS = ["+4930123", "+493012345", "+4930123456", "+1212555"]
+HASHES = [f"email:{digit * 40}" for digit in "abc"]
+SUBJECTS = {"ip": [*NETWORKS, *NARROW], "sub": [*NETWORKS, *NARROW], "domain": NAMES, "hash": HASHES, "phone": NUMBERS}
+ZONES = {each.name: each for each in (IP, SUBLISTS, DOMAIN, HASH, PHONE)}
+DEEDS = ("report", "malware", "list", "exempt", "free")
+
+
+def records(view: ServedZone) -> set[str]:
+    """All records there are, as lines of a master file with their names."""
+    name, found = "", set()
+    for line in b"".join(export(view, "bind")).decode().splitlines():
+        if not line.startswith(";"):
+            name = line.partition("\t")[0] or name
+            found.add(f"{name}\t{line.partition(chr(9))[2]}")
+    return found
+
+
+def turn(made: World, name: str, deeds: list[tuple[str, str]]) -> None:
+    """Some changes, published."""
+    made.now += 10
+    listed = {subject for deed, subject in deeds if deed == "list"}
+    if listed:
+        made.listed(listed)
+    for deed, subject in deeds:
+        if deed == "exempt":
+            made.exempt(subject)
+        elif deed == "free":
+            made.store.remove_exemption(parse(subject), at=made.now)
+        elif deed in ("report", "malware"):
+            made.report(subject, category="spam" if deed == "report" else "malware")
+    made.settle()
+    made.publish(name)
+
+
+def same(ours: ServedZone, theirs: ServedZone) -> None:
+    assert records(ours) == records(theirs)
+    if theirs.zone.kind == "ip":
+        for text in SUBJECTS["ip"]:
+            codes = codes4 if parse(text)[:1] == b"4" else codes6
+            for number in {end + off for end in bounds(parse(text)) for off in (-1, 0, 1)}:
+                assert codes(ours, number) == codes(theirs, number)
+    elif theirs.zone.kind == "domain":
+        for text in [*NAMES, *(f"q.{name}" for name in NAMES), "com", "y.a.com", "org", "test", "spam.test"]:
+            assert name_codes(ours, text) == name_codes(theirs, text)
+
+
+Story = tuple[ZoneDef, list[list[tuple[str, str]]]]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    name = draw(st.sampled_from(sorted(ZONES)))
+    deed = st.tuples(st.sampled_from(DEEDS), st.sampled_from(SUBJECTS[name]))
+    return ZONES[name], draw(st.lists(st.lists(deed, max_size=6), min_size=2, max_size=5))
+
+
+@settings(max_examples=60 * EXAMPLES, deadline=None)
+@given(stories(), st.data())
+def test_a_follower_has_what_its_primary_has(
+    story: tuple[ZoneDef, list[list[tuple[str, str]]]], data: st.DataObject
+) -> None:
+    followed, turns = story
+    with world([followed]) as made, tempfile.TemporaryDirectory() as directory:
+        views: list[ServedZone] = []
+        taker, line = taking(followed, Path(directory), views)
+        for deeds in turns:
+            turn(made, followed.name, deeds)
+            if (view := made.served(followed.name)).serial not in {known.serial for known in views}:
+                views.append(view)
+            if data.draw(st.booleans(), "refresh"):
+                taker.refresh(expired=False)
+                same(held(taker), views[-1])
+        taker.refresh(expired=False)
+        same(held(taker), views[-1])
+        assert line.asked.count(AXFR) == 1, "differences did not fit"
+        assert held(Taking(followed, Path(directory), [])).serial == views[-1].serial  # and after a restart
+
+
+def held(taker: Taking) -> ServedZone:
+    assert taker.held is not None
+    return taker.held
+
+
+# what does not go well
+
+
+@pytest.fixture
+def made() -> Iterator[World]:
+    with world([SUBLISTS]) as made:
+        turn(made, "sub", [("report", "9.1.2.3"), ("report", "2.0.0.0/24")])
+        yield made
+
+
+def stepped(made: World, directory: Path) -> tuple[Taking, FakeLine]:
+    """A follower that has the first serial, of a primary that has a second."""
+    taker, line = taking(SUBLISTS, directory, [made.served("sub")])
+    taker.refresh(expired=True)
+    turn(made, "sub", [("malware", "9.1.2.3"), ("exempt", "2.0.0.7")])
+    line.views.append(made.served("sub"))
+    line.asked.clear()
+    return taker, line
+
+
+def test_differences_lead_on_to_those_who_follow_us(made: World, tmp_path: Path) -> None:
+    taker, line = stepped(made, tmp_path)
+    taker.refresh(expired=False)
+    step = Journal(tmp_path).between(line.views[0].serial, line.views[1].serial)
+    assert step is not None and step.new == held(taker).serial
+
+
+@pytest.mark.parametrize("broken", ["cut", "another", "refused"])
+def test_differences_that_do_not_fit_are_not_taken(made: World, tmp_path: Path, broken: str) -> None:
+    taker, line = stepped(made, tmp_path)
+
+    def altered(wire: bytes) -> bytes:
+        if line.asked[-1] != IXFR:
+            return wire
+        if broken == "refused":
+            return wire[:3] + b"\x04" + wire[4:]
+        return wire[:-9] if broken == "cut" else wire.replace(b"\x7f\0\0\4", b"\x7f\0\0\2")
+
+    line.altered = altered
+    taker.refresh(expired=False)
+    assert line.asked == [IXFR, AXFR]
+    same(held(taker), line.views[-1])
+
+
+def test_a_whole_zone_that_does_not_fit_leaves_the_old_one(made: World, tmp_path: Path) -> None:
+    taker, line = stepped(made, tmp_path)
+    line.altered = lambda wire: wire.replace(b"has malware", b"had malware")
+    with pytest.raises(TransferError, match="the zone's file here differs"):
+        taker.refresh(expired=False)
+    assert held(Taking(SUBLISTS, tmp_path, [])).serial == line.views[0].serial
+    line.altered = lambda wire: wire
+    taker.refresh(expired=False)
+    same(held(taker), line.views[-1])
+
+
+def test_an_older_serial_waits_until_ours_has_expired(made: World, tmp_path: Path) -> None:
+    taker, line = stepped(made, tmp_path)
+    taker.refresh(expired=False)
+    line.views.pop()
+    with pytest.raises(TransferError, match="behind ours"):
+        taker.refresh(expired=False)
+    taker.refresh(expired=True)
+    same(held(taker), line.views[-1])
+    assert Journal(tmp_path).legs() == []  # nothing leads to a serial that was there before
+
+
+def test_another_definition_takes_the_whole_zone_anew(made: World, tmp_path: Path) -> None:
+    taker, line = stepped(made, tmp_path)
+    taker.refresh(expired=False)
+    later = SUBLISTS.model_copy(update={"about": "said otherwise"})
+    again, its = taking(later, tmp_path, line.views)
+    again.refresh(expired=False)
+    assert its.asked == [AXFR]
+    assert held(again).zone == later
+
+
+def test_a_zone_that_ends_is_followed_to_its_end(tmp_path: Path) -> None:
+    ends = zone("ip", "ip", shutdown=True)
+    with world([ends]) as made:
+        turn(made, "ip", [("report", "9.1.2.3")])
+        taker, _ = taking(ends, tmp_path, [made.served("ip")])
+        taker.refresh(expired=True)
+        assert records(held(taker)) == records(made.served("ip"))
+
+
+def test_the_next_primary_is_asked_where_one_fails(made: World, tmp_path: Path) -> None:
+    taker, line = taking(SUBLISTS, tmp_path, [made.served("sub")])
+    taker.primaries.append(Primary("192.0.2.2", 53))
+    serial = line.serial
+
+    def silent(primary: Primary, origin: bytes) -> int:
+        if primary.address == "192.0.2.1":
+            raise TransferError(f"{primary} does not answer")
+        return serial(primary, origin)
+
+    line.serial = silent  # type: ignore[method-assign]
+    assert taker.refresh(expired=True) == (made.served("sub").serial, "192.0.2.2:53")
+    assert taker.primaries[0].address == "192.0.2.2"  # and first from now on
