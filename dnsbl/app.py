@@ -45,6 +45,7 @@ from .reputation.sweep import ExemptionCache, sweep
 from .special import refused
 from .store import Exemption, FeedState, KeyLimits, QueryUse, SqliteStore, open_store
 from .subjects import is_ip, kind, listing_key, text
+from .web.dnscounts import read_counts
 from .zones.followed import Followed, read_followed
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
@@ -479,8 +480,9 @@ class App:
         return {"from": state.source, "refreshed": clock.rfc3339(state.refreshed or None), "error": state.error}
 
     def zone_status(self) -> list[dict[str, Any]]:
-        """Every zone with its size and, once published, its serial."""
+        """Every zone with its size and, once published, its serial; where it is from, or who takes it from here."""
         rows = []
+        told = read_counts(self.data_dir / "run").secondaries
         for zone in self.zones.values():
             try:
                 view = self.served(zone.name)
@@ -495,7 +497,9 @@ class App:
                     "about": zone.about,
                     "listings": self.store.listing_count(zone.name) if made_here else view.listings if view else 0,
                     "serial": view.serial if view else None,
+                    "withheld": self.store.withheld_count(zone.name) if made_here else 0,
                     "followed": self.followed(zone.name),
+                    "secondaries": [row.document() for row in told if row.zone == zone.name],
                 }
             )
         return rows

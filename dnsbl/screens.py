@@ -258,6 +258,17 @@ def show_zones(rows: list[dict[str, Any]]) -> None:
             when = f"confirmed {followed['refreshed']}" if followed["refreshed"] else "never taken yet"
             why = f"; {followed['error']}" if followed["error"] else ""
             click.echo(f"zone {row['zone']} is followed: from {followed['from'] or 'nobody yet'}, {when}{why}")
+        if row["withheld"]:
+            click.echo(f"zone {row['zone']}: {row['withheld']:,} entries are not given away, by terms of their feeds")
+        for each in row["secondaries"]:
+            click.echo(f"zone {row['zone']} at {each['secondary']}: {secondary_text(each, row['serial'])}")
+
+
+def secondary_text(row: dict[str, Any], serial: int | None) -> str:
+    """How far a secondary is, by what it said to NOTIFY."""
+    if row["silent_since"]:
+        return f"silent since {row['silent_since']}"
+    return "up to date" if row["acknowledged"] == serial else f"told of serial {row['serial']}"
 
 
 def show_built(rows: list[dict[str, Any]]) -> None:

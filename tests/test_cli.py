@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -290,6 +291,23 @@ def test_feeds_pulled_by_hand(dnsbl: Dnsbl, tmp_path: Path) -> None:
 
 
 # zones
+
+
+def test_the_list_of_zones_says_how_far_secondaries_are(dnsbl: Dnsbl, tmp_path: Path) -> None:
+    dnsbl("zone", "build")
+    serial = next(row["serial"] for row in dnsbl("zone", "list", "--json").json if row["zone"] == "ip")
+    there = {"secondary": "198.51.100.2:53", "zone": "ip", "serial": serial, "acknowledged": serial}
+    there["silent_since"] = None
+    gone = {**there, "secondary": "198.51.100.3:53", "acknowledged": None, "silent_since": 1_790_000_000}
+    (run := tmp_path / "dnsbl-data" / "run").mkdir(parents=True)
+    said = {"pid": os.getpid(), "replies": [], "secondaries": [there, gone]}
+    (run / "dns-1.json").write_text(json.dumps(said))
+    text = dnsbl("zone", "list").text
+    assert "zone ip at 198.51.100.2:53: up to date" in text
+    assert "zone ip at 198.51.100.3:53: silent since 2026-09-21T13:33:20Z" in text
+    ip = next(row for row in dnsbl("zone", "list", "--json").json if row["zone"] == "ip")
+    assert ip["secondaries"][0] == there
+    assert ip["withheld"] == 0
 
 
 def test_zones_are_listed_built_and_exported(dnsbl: Dnsbl, tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def test_every_setting_is_named(model: type[BaseModel]) -> None:
     text = section("Configuration") + section("Giving zones away")
     ours = {"name"}  # not written: it is the file's
     missing = {name for name in settings_of(model) if not re.search(rf"\b{name}\b", text)} - ours
-    assert missing == set(), f"not in the README's sections on configuration and on giving zones away: {', '.join(sorted(missing))}"
+    assert missing == set(), (
+        f"not in the README, in configuration or in giving zones away: {', '.join(sorted(missing))}"
+    )
 
 
 def test_every_category_and_format_is_named() -> None:

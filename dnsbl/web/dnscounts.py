@@ -1,8 +1,9 @@
 """What the DNS processes counted, as they leave it in `data_dir/run/dns-PID.json`: read as files, added up.
 
 A file: {"pid": 7, "replies": [{"zone", "qtype", "rcode", "transport", "count"}, ...], "batches": [9, 4, ...],
-"talkers": [{"client", "queries"}, ...], "malformed": 0, ...}; `pid` may be missing, the file's name has it too, and
-`batches` and `talkers` are not in those of older versions. A file that is unreadable, or whose process has ended, is
+"talkers": [{"client", "queries"}, ...], "secondaries": [{"secondary", "zone", "serial", "acknowledged",
+"silent_since"}, ...], "malformed": 0, ...}; `pid` may be missing, the file's name has it too, and `batches`, `talkers`
+and `secondaries` are not in those of older versions. A file that is unreadable, or whose process has ended, is
 left out.
 """
 
@@ -12,15 +13,31 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["DnsCounts", "packets", "read_counts"]
+from .. import clock
+
+__all__ = ["DnsCounts", "Told", "packets", "read_counts"]
 
 LABELS = ("zone", "qtype", "rcode", "transport")
-NOT_EVENTS = ("pid", "replies", "by", "batches", "talkers")
+NOT_EVENTS = ("pid", "replies", "by", "batches", "talkers", "secondaries")
 MAX_FILES = 256
+
+
+class Told(NamedTuple):
+    """What a secondary was told of a zone ("": of the catalog) by NOTIFY, and what it acknowledged."""
+
+    secondary: str
+    zone: str
+    serial: int
+    acknowledged: int | None
+    silent_since: int | None  # seconds since 1970; None: it answers
+
+    def document(self) -> dict[str, Any]:
+        """As `zone list --json` has it."""
+        return {**self._asdict(), "silent_since": clock.rfc3339(self.silent_since)}
 
 
 @dataclass(slots=True)
@@ -31,6 +48,7 @@ class DnsCounts:
     events: Counter[str] = field(default_factory=Counter)
     batches: Counter[int] = field(default_factory=Counter)  # by size: 0 for 1 packet, 1 for 2-3, 2 for 4-7 ...
     talkers: Counter[str] = field(default_factory=Counter)  # queries lately, by client: people's addresses
+    secondaries: list[Told] = field(default_factory=list)
     processes: int = 0
     hidden: int = 0  # files that this user may not read
 
@@ -60,11 +78,23 @@ def add(total: DnsCounts, said: dict[str, Any]) -> None:
     talkers: Counter[str] = Counter()
     for row in said.get("talkers", ()):
         talkers[str(row["client"])] += int(row["queries"])
+    secondaries = [
+        Told(
+            str(row["secondary"]), str(row["zone"]), int(row["serial"]), maybe(row["acknowledged"]),
+            maybe(row["silent_since"]),
+        )
+        for row in said.get("secondaries", ())
+    ]  # fmt: skip
     total.replies.update(replies)
+    total.secondaries += secondaries
     total.events.update(events)
     total.batches.update(batches)
     total.talkers.update(talkers)
     total.processes += 1
+
+
+def maybe(number: Any) -> int | None:
+    return None if number is None else int(number)
 
 
 def packets(size: int) -> str:

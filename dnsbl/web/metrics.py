@@ -159,5 +159,20 @@ def dns(counts: DnsCounts) -> Iterator[Metric]:
     )
     for size, count in sorted(counts.batches.items()):
         batches.add_metric([packets(size)], count)
-    yield from (replies, events, batches)
+    yield from (replies, events, batches, *secondaries(counts))
     yield GaugeMetricFamily("dnsbl_dns_processes", "DNS processes that tell their figures", value=counts.processes)
+
+
+def secondaries(counts: DnsCounts) -> Iterator[Metric]:
+    """How far the configured secondaries are; the catalog has no zone's name."""
+    labels = ["secondary", "zone"]
+    told = GaugeMetricFamily("dnsbl_secondary_told_serial", "The serial that NOTIFY told of", labels=labels)
+    has = GaugeMetricFamily("dnsbl_secondary_acknowledged_serial", "The newest it acknowledged", labels=labels)
+    silent = GaugeMetricFamily("dnsbl_secondary_silent_seconds", "Since it answered NOTIFY; 0: it does", labels=labels)
+    for row in counts.secondaries:
+        names = [row.secondary, row.zone]
+        told.add_metric(names, row.serial)
+        if row.acknowledged is not None:
+            has.add_metric(names, row.acknowledged)
+        silent.add_metric(names, max(0.0, time.time() - row.silent_since) if row.silent_since else 0.0)
+    yield from (told, has, silent)

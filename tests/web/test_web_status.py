@@ -201,6 +201,22 @@ async def test_metrics_tell_no_client(tmp_path):
     assert "client" not in text
 
 
+async def test_metrics_tell_how_far_each_secondary_is(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    rows = [
+        {"secondary": "198.51.100.2:53", "zone": "ip", "serial": 9, "acknowledged": 9, "silent_since": None},
+        {"secondary": "198.51.100.3:53", "zone": "ip", "serial": 9, "acknowledged": None, "silent_since": 1},
+    ]
+    (run / f"dns-{os.getpid()}.json").write_bytes(orjson.dumps({**Counters().snapshot(), "secondaries": rows}))
+    async with serving(tmp_path) as site:
+        found = await figures(site)
+    assert found["dnsbl_secondary_told_serial"] == {"198.51.100.2:53 ip": 9, "198.51.100.3:53 ip": 9}
+    assert found["dnsbl_secondary_acknowledged_serial"] == {"198.51.100.2:53 ip": 9}
+    silent = found["dnsbl_secondary_silent_seconds"]
+    assert (silent["198.51.100.2:53 ip"], silent["198.51.100.3:53 ip"] > 0) == (0, True)
+
+
 async def test_metrics_of_an_older_process_lack_only_what_it_did_not_tell(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
