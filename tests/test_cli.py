@@ -304,7 +304,7 @@ def test_the_list_of_zones_says_how_far_secondaries_are(dnsbl: Dnsbl, tmp_path: 
     (run / "dns-1.json").write_text(json.dumps(said))
     text = dnsbl("zone", "list").text
     assert "zone ip at 198.51.100.2:53: up to date" in text
-    assert "zone ip at 198.51.100.3:53: silent since 2026-09-21T13:33:20Z" in text
+    assert "zone ip at 198.51.100.3:53: silent since 2026-09-21T14:13:20Z" in text
     ip = next(row for row in dnsbl("zone", "list", "--json").json if row["zone"] == "ip")
     assert ip["secondaries"][0] == there
     assert ip["withheld"] == 0
