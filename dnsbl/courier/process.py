@@ -50,6 +50,9 @@ class Courier:
             stop = asyncio.ensure_future(self.stopping.wait())
             await asyncio.wait({stop, following}, return_when=asyncio.FIRST_COMPLETED)
             loop.remove_reader(control)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # one that finds the loop closed would be a trace
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
         stop.cancel()
         following.cancel()
         (ended,) = await asyncio.gather(following, return_exceptions=True)
