@@ -477,7 +477,13 @@ class App:
         if name in self.publishers:
             return None
         state = read_followed(zone_directory(self.data_dir, name)) or Followed()
-        return {"from": state.source, "refreshed": clock.rfc3339(state.refreshed or None), "error": state.error}
+        expires = state.refreshed + self.zones[name].soa.expire if state.refreshed else None
+        return {
+            "from": state.source,
+            "refreshed": clock.rfc3339(state.refreshed or None),
+            "expires": clock.rfc3339(expires),
+            "error": state.error,
+        }
 
     def zone_status(self) -> list[dict[str, Any]]:
         """Every zone with its size and, once published, its serial; where it is from, or who takes it from here."""

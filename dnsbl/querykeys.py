@@ -58,9 +58,12 @@ class KeyKeeper:
         """Do what is due. What fails is said once, and tried again."""
         try:
             await asyncio.to_thread(self.work)
+            if self.said:
+                log.warning("what DNS is told of keys is up to date again")
             self.said = ""
         except (DnsblError, OSError) as error:
-            why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+            where = (isinstance(error, OSError) and error.filename) or self.directory  # a write does not know its file
+            why = f"{where} cannot be written ({error.strerror})" if isinstance(error, OSError) else str(error)
             if why != self.said:
                 log.error("what DNS is told of keys cannot be kept up to date: %s", why)
             self.said = why

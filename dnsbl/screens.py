@@ -255,7 +255,8 @@ def show_zones(rows: list[dict[str, Any]]) -> None:
     out(made)
     for row in rows:
         if followed := row["followed"]:
-            when = f"confirmed {followed['refreshed']}" if followed["refreshed"] else "never taken yet"
+            known = f"confirmed {followed['refreshed']}, answered until {followed['expires']}"
+            when = known if followed["refreshed"] else "never taken yet"
             why = f"; {followed['error']}" if followed["error"] else ""
             click.echo(f"zone {row['zone']} is followed: from {followed['from'] or 'nobody yet'}, {when}{why}")
         if row["withheld"]:

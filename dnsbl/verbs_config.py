@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from . import config
-from .config import Settings, TrapConfig
-from .errors import ConfigError, IntakeError
+from .config import FollowConfig, Settings, TrapConfig
+from .errors import ConfigError, IntakeError, TransferError
 from .verbs import as_json, emit
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def config_group() -> None:
 def config_check(as_json: bool) -> None:
     """Read everything and name every mistake."""
     found, mistakes = config.look(click.get_current_context().obj)
-    mistakes += [*formats(found), *certificate(found.config.trap), *tables(found.config.geo.directory), *exports(found)]
+    mistakes += [*formats(found), *certificate(found.config.trap), *tables(found.config.geo.directory)]
+    mistakes += [*exports(found), *travels(found)]
     if mistakes and not as_json:
         raise ConfigError(mistakes)
     value: dict[str, object] = {"good": not mistakes, "mistakes": mistakes}
@@ -72,6 +73,52 @@ def exports(found: Settings) -> Iterator[str]:
                 yield f"{where}: no export format {format!r}; there are {', '.join(FORMATS)}"
             elif not kinds & set(FORMATS[format].kinds):
                 yield f"{where}: {format} can carry none of its zones"
+
+
+def travels(found: Settings) -> Iterator[str]:
+    """What zones travel by: names of zones that are not there, files that cannot be read, keys that are none."""
+    dns, known = found.config.dns, ", ".join(found.zones)
+    for each in dns.secondaries:
+        for zone in each.zones:
+            if zone not in found.zones:
+                yield f"dns.secondaries: {each.address}: no zone {zone!r}; there are {known}"
+    if dns.catalog and dns.catalog.lower() in {zone.origin for zone in found.zones.values()}:
+        yield f"dns.catalog: {dns.catalog} is the origin of a zone; the catalog needs a name of its own"
+    if dns.tls_listen:
+        yield from closed("dns.tls_cert", dns.tls_cert)
+        yield from closed("dns.tls_key", dns.tls_key)
+    for follow in found.config.follow:
+        where = f"follow: {follow.zone}"
+        if follow.zone not in found.zones:
+            yield f"{where}: no such zone; there are {known}; write its file as the primary has it"
+        if follow.tls:
+            yield from closed(f"{where}: tls_ca", follow.tls_ca)
+        if follow.url:
+            yield from (f"{where}: {mistake.removeprefix('follow: ')}" for mistake in website(follow))
+
+
+def website(follow: FollowConfig) -> Iterator[str]:
+    """What keeps a zone from being taken over HTTPS, before anybody is asked."""
+    from .following.http import Web
+    from .following.minisign import PublicKey
+
+    try:
+        PublicKey(follow.public_key)
+    except ConfigError as error:
+        yield from error.mistakes
+    try:
+        Web(follow.url, "")
+    except (TransferError, ValueError) as error:
+        yield str(error)
+
+
+def closed(name: str, path: Path | None) -> Iterator[str]:
+    """Whether a file that is named cannot be read."""
+    try:
+        if path is not None:
+            path.open("rb").close()
+    except OSError as error:
+        yield f"{name}: {path}: cannot be read ({error.strerror})"
 
 
 def certificate(trap: TrapConfig) -> Iterator[str]:

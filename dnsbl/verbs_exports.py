@@ -144,9 +144,10 @@ def delta(name: str, since: int, as_json: bool) -> None:
 
 @click.command("files")
 @click.option("--only", type=click.IntRange(0), default=None, hidden=True, help="Of [[export]], by number from 0.")
+@click.option("--directory", type=click.Path(path_type=Path), default=None, hidden=True, help="What --only has to be.")
 @click.option("--background", is_flag=True, hidden=True, help="Leave the processor to others.")
 @as_json
-def files(only: int | None, background: bool, as_json: bool) -> None:
+def files(only: int | None, directory: Path | None, background: bool, as_json: bool) -> None:
     """Bring the files of every [[export]] up to date, as the server does by itself."""
     from .exporting.directory import Directory
     from .zones.signing import Signer
@@ -155,6 +156,10 @@ def files(only: int | None, background: bool, as_json: bool) -> None:
         os.nice(NICE)
     found = settings()
     wanted = [each for number, each in enumerate(found.config.export) if only in (None, number)]
+    if directory is not None and [each.directory for each in wanted] != [directory]:
+        raise DnsblError(
+            f"{directory}: [[export]] has changed in dnsbl.toml: restart the server; its files stay as they are"
+        )
     if not wanted:
         raise DnsblError("no [[export]] in the configuration says which files are wanted")
     signer = Signer(keyed(found))

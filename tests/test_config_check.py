@@ -108,3 +108,20 @@ def test_traps_that_are_in_each_others_way_are_named(dnsbl: Dnsbl, tmp_path: Pat
 def test_a_network_that_is_none_is_one_plain_sentence(dnsbl: Dnsbl, tmp_path: Path, network: str) -> None:  # noqa: F811
     [found] = mistakes(dnsbl, tmp_path, "[dns]", f'transfer = ["192.0.2.0/24", {network}]')
     assert f"dns.transfer.1: not a network: {network.replace(chr(34), chr(39))}; write 192.0.2.0/24" in found
+
+
+def test_what_zones_travel_by_is_looked_at(dnsbl: Dnsbl, tmp_path: Path) -> None:  # noqa: F811
+    said = mistakes(
+        dnsbl, tmp_path,
+        "[dns]", 'catalog = "ip.dnsbl.test"',
+        'tls_listen = ["127.0.0.1:853"]', 'tls_cert = "no.pem"', 'tls_key = "no.key"',
+        "[[dns.secondaries]]", 'address = "192.0.2.1:53"', 'zones = ["pi"]',
+        "[[follow]]", 'zone = "pi"', 'primaries = ["192.0.2.1:53"]', "tls = true", 'tls_ca = "no-ca.pem"',
+        "[[follow]]", 'zone = "ip"', 'url = "bl.example"', 'public_key = "RW"',
+    )  # fmt: skip
+    for part in (
+        "no zone 'pi'", "ip.dnsbl.test is the origin", "follow: pi: no such zone", "not a key of minisign",
+        "write https://", "no.pem: cannot be read", "no.key: cannot be read", "no-ca.pem: cannot be read",
+    ):  # fmt: skip
+        assert sum(part in line for line in said) == 1, (part, said)
+    assert len(said) == 8

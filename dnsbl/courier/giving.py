@@ -1,6 +1,6 @@
 """A transfer in the courier: from snapshot files and journal to messages, a section at a time.
 
-What is given is what may be given away (`zones.given`): its files are mapped, so a publish meanwhile changes nothing in
+What is given is what may be given away (`zones.given`): it is read whole, so a publish meanwhile changes nothing in
 it. Who has a serial that the journal reaches gets one condensed step (RFC 1995 section 4): others, and who would get
 more that way than the zone has in all, get the zone. Of one serial there is one picture, however many take it.
 """
@@ -19,10 +19,10 @@ from ..dns.stream import Section, framed, messages
 from ..dns.transfer import newer
 from ..errors import SnapshotError, WithheldError
 from ..zones.contents import Contents, contents
-from ..zones.difference import Step
 from ..zones.given import given
 from ..zones.journal import Journal
 from ..zones.served import ServedZone, zone_directory
+from ..zones.snapshot import size_of
 from ..zones.wire import soa_record, step_sections, zone_sections
 from .request import END, Request, Verdict, frame
 
@@ -93,7 +93,7 @@ class Giving:
         step = None
         if request.serial is not None:
             step = Journal(zone_directory(self.data_dir, request.zone)).between(request.serial, view.serial)
-        if step is None or changes(step) > size_of(view):
+        if step is None or step.size > size_of(view.base) + size_of(view.delta):
             return "whole", whole(held.enter_context(self.pictures.of(view)))
         removed, added = step_sections(step)
         return "step", stepped(soa_record(step.zone, step.old), soa_record(step.zone, step.new), removed, added)
@@ -115,21 +115,6 @@ def stepped(old: bytes, new: bytes, removed: Iterator[Section], added: Iterator[
     yield 1, new
     yield from added
     yield 1, new
-
-
-def changes(step: Step) -> int:
-    """How many pieces and names leave and come."""
-    parts = (part for side in (step.removed, step.added) for part in (side.ip4, side.ip6, side.deep, side.names))
-    return sum(map(len, parts))
-
-
-def size_of(view: ServedZone) -> int:
-    """About how many pieces and names a view has; at most so many."""
-    files = [view.base, view.delta] if view.delta else [view.base]
-    return sum(
-        len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + int(file.info["names"])
-        for file in files
-    )  # fmt: skip
 
 
 class Pictures:

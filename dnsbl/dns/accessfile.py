@@ -49,7 +49,7 @@ class AccessFiles:
         self.seeded = False
         self.pending: dict[tuple[int, int, str], tuple[int, int]] = {}  # (day, key, zone): answered, refused
         self.told: Path | None = None  # the file written last
-        self.written = b""  # what it would say if it had no keys in it
+        self.written: tuple[int, list[tuple[str, str, int]]] = 0, []  # the day it is of, and its networks
         self.failing = False  # the usage could not be written: said once
         self.broken = False  # a mistake of ours: said once
 
@@ -148,14 +148,15 @@ class AccessFiles:
         self.collect(day)
         if self.told is not None and self.told.exists() and not last:
             return
-        content = self.content(day)
-        if not self.pending and content == self.written:
+        networks = self.networks(day)
+        if not self.pending and (day, networks) == self.written:
             return
+        keys = [[*place, *counts] for place, counts in self.pending.items()]
         path = self.directory / f"usage-{os.getpid()}-{time.time_ns()}.json"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with replacing(path, sync=False, mode=0o640) as file:  # it has clients' networks
-                file.write(content)
+                file.write(orjson.dumps({"day": day, "keys": keys, "networks": networks}))
         except OSError as error:
             if not self.failing:
                 log.error("usage cannot be written to %s (%s); answers go on", path, error.strerror or error)
@@ -163,7 +164,7 @@ class AccessFiles:
             return
         self.told, self.failing = path, False
         self.pending.clear()
-        self.written = self.content(day)
+        self.written = day, networks
 
     def collect(self, day: int) -> None:
         """Take what both paths have counted of keys."""
@@ -172,15 +173,11 @@ class AccessFiles:
             queries, refused = self.pending.get((day, use.key, use.zone), (0, 0))
             self.pending[day, use.key, use.zone] = queries + use.queries, refused + use.refused
 
-    def content(self, day: int) -> bytes:
-        """The file. Of networks it has what they came to today, with what was known at the start."""
-        networks: Counter[tuple[str, bytes]] = Counter()
+    def networks(self, day: int) -> list[tuple[str, str, int]]:
+        """Zone, network and queries of those that asked most today. Of the two paths the larger count: each began with
+        all that was known at the start, which is not to be told twice."""
+        most: Counter[tuple[str, bytes]] = Counter()
         found = self.answerer.gate.usage.top(day, MAX_NETWORKS)
         for use in [*found, *(self.native.network_usage(day, MAX_NETWORKS) if self.native else ())]:
-            networks[use.zone, use.network] += use.queries
-        said = {
-            "day": day,
-            "keys": [[*place, *counts] for place, counts in self.pending.items()],
-            "networks": [[zone, octets.hex(), n] for (zone, octets), n in networks.most_common(MAX_NETWORKS)],
-        }
-        return orjson.dumps(said)
+            most[use.zone, use.network] = max(most[use.zone, use.network], use.queries)
+        return [(zone, octets.hex(), queries) for (zone, octets), queries in most.most_common(MAX_NETWORKS)]

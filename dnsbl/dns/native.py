@@ -71,9 +71,7 @@ class Native:
         wanted = gate.keys, tuple(gate.rules)
         if gate.keys is None or self.keyed == wanted:
             return
-        self.server.keys(
-            [(key.id, key.digest, sorted(key.zones), key.queries, key.expires) for key in gate.keys.by_digest.values()]
-        )
+        self.server.keys(gate.keys.rows)
         self.keyed = wanted
 
     def packed(self, served: Served, view: ServedZone) -> Any:

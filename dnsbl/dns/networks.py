@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-__all__ = ["Client", "Networks", "client_of", "network_text", "share"]
+__all__ = ["Client", "Networks", "client_of", "share"]
 
 Client = tuple[int, int] | None  # version and number; None: nobody knows who asks
 Ranges = list[tuple[int, int]]  # first and last, disjoint and ascending
@@ -62,10 +62,3 @@ def share(client: tuple[int, int], bits: dict[int, int] = QUOTA_BITS) -> bytes:
     version, number = client
     size = bits[version] // 8
     return number.to_bytes(4 if version == 4 else 16, "big")[:size]
-
-
-def network_text(octets: bytes) -> str:
-    """What `share` gives, as people write it."""
-    if len(octets) == QUOTA_BITS[4] // 8:
-        return str(IPv4Network((octets.ljust(4, b"\0"), QUOTA_BITS[4])))
-    return str(IPv6Network((octets.ljust(16, b"\0"), 8 * len(octets))))

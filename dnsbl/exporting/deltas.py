@@ -70,16 +70,12 @@ def changed(step: Step) -> tuple[Iterable[Row], Iterable[Row]]:
     """Rows that left, and rows that came: `subject` and its `codes`, and `exempt` where it is taken out of what is
     listed above it."""
     removed, added = entries(step.zone, step.removed), entries(step.zone, step.added)
-    if size_of(step.removed) + size_of(step.added) <= MAX_COMPARED:
+    if step.size <= MAX_COMPARED:
         left, came = list(removed), list(added)
         both = set(left) & set(came)  # only cut another way: a firewall need not let go of it in between
         removed, added = (entry for entry in left if entry not in both), (entry for entry in came if entry not in both)
     codes = Codes(step.zone)
     return map(codes.row, removed), map(codes.row, added)
-
-
-def size_of(change: Change) -> int:
-    return len(change.ip4) + len(change.ip6) + len(change.deep) + len(change.names)
 
 
 class Codes(dict[int, list[str]]):
@@ -115,4 +111,5 @@ def entries(zone: ZoneDef, change: Change) -> Iterator[Entry]:
 
 def text_of(node: Node, zone: ZoneDef) -> str:
     """As people write it: a name, a hash or a number."""
-    return subject_of(node.name, zone.kind) if zone.exact else name_text(node.name)
+    name = name_text(node.name)
+    return subject_of(name, zone.kind) if zone.exact else name

@@ -9,7 +9,8 @@ copies all of them while they change may have a file and a manifest of two seria
 manifest, and made again where they differ.
 
 Failure: what cannot be written stays as it was, with its old line, and the others go on. Files whose serial is the same
-are not written again. Removed is only what a manifest of ours names.
+are not written again. Removed is only what a manifest of ours names; so are the files of a zone that is not given away
+any more.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import orjson
 from .. import clock
 from ..config import ZoneDef
 from ..config.distribution import ExportConfig
-from ..errors import DnsblError
+from ..errors import DnsblError, WithheldError
 from ..zones.export import export
 from ..zones.given import given
 from ..zones.served import ServedZone, zone_directory
@@ -85,6 +86,11 @@ class Directory:
         self.after |= {file: self.before[file] for file in ours if file in self.before}
         try:
             view = given(zone_directory(self.data_dir, zone.name))
+        except WithheldError as error:
+            for file in ours:
+                self.after.pop(file, None)
+            self.brought.failed.append(f"{error}; it has no files here")
+            return
         except DnsblError as error:
             self.brought.failed.append(f"zone {zone.name}: {error}; its files stay as they are")
             return

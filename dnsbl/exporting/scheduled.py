@@ -64,7 +64,8 @@ class Scheduled:
 
     async def update(self, number: int) -> list[str]:
         """Bring one directory up to date; why files could not be written."""
-        command = [*self.command, "--only", str(number), "--background", "--json"]
+        directory = str(self.places[number].wanted.directory)  # the file may have been edited since the start
+        command = [*self.command, "--only", str(number), "--directory", directory, "--background", "--json"]
         try:
             child = await asyncio.create_subprocess_exec(
                 *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE

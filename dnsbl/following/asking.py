@@ -160,7 +160,10 @@ class Line:
 
 def encrypted(sock: socket.socket, primary: Primary) -> ssl.SSLSocket:
     """TLS 1.3 with the right server, for DNS (RFC 9103 sections 8.1 and 9.3). Raises OSError, TransferError."""
-    context = ssl.create_default_context(cafile=primary.tls_ca)
+    try:
+        context = ssl.create_default_context(cafile=primary.tls_ca)
+    except OSError as error:  # no fault of the primary's
+        raise TransferError(f"follow.tls_ca {primary.tls_ca}: no certificates in PEM ({reason(error)})") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([ALPN])
     made = context.wrap_socket(sock, server_hostname=primary.tls_name or primary.address)

@@ -98,6 +98,7 @@ class Follower:
         self.woken = asyncio.Event()
         self.state = read_followed(directory) or Followed()
         self.failures = 0
+        self.unwritten = ""  # why the state could not be written last: said once
 
     async def run(self) -> None:
         try:
@@ -122,7 +123,7 @@ class Follower:
         self.woken.clear()
         try:
             expired = self.state.expired(self.zone.soa.expire, clock.now())
-            serial, source = await asyncio.to_thread(self.source.refresh, expired)
+            serial, source = await self.refreshed(expired)
         except DnsblError as error:
             self.failed(str(error))
         except Exception:
@@ -133,6 +134,17 @@ class Follower:
             return self.every
         wait = AGAIN[self.failures - 1] if self.failures <= len(AGAIN) else float(self.zone.soa.retry)
         return min(wait, self.zone.soa.retry)
+
+    async def refreshed(self, expired: bool) -> tuple[int, str]:
+        """`Source.refresh` in a thread. Who is cancelled waits for its end: it may be about to swap the pointer, and
+        whoever follows the zone next begins with what is there."""
+        refresh = asyncio.create_task(asyncio.to_thread(self.source.refresh, expired))
+        try:
+            return await asyncio.shield(refresh)
+        except asyncio.CancelledError:
+            self.source.close()
+            await asyncio.wait({refresh})
+            raise
 
     def succeeded(self, state: Followed) -> None:
         before, self.state, self.failures = self.state, state, 0
@@ -152,4 +164,14 @@ class Follower:
         try:
             write_followed(self.directory, self.state)
         except OSError as error:
-            log.error("zone %s: %s cannot be written (%s)", self.zone.name, self.directory, error.strerror)
+            why = error.strerror or str(error)
+            if why != self.unwritten:  # it is written at each refresh
+                log.error(
+                    "zone %s: %s cannot be written (%s): that its primary confirms it is not kept, and it will expire",
+                    self.zone.name, self.directory, why,
+                )  # fmt: skip
+            self.unwritten = why
+        else:
+            if self.unwritten:
+                log.warning("zone %s: %s is written again", self.zone.name, self.directory)
+            self.unwritten = ""

@@ -44,12 +44,16 @@ class Gathered:
                 self.blocks.add(owner, bit)
         elif rtype == TXT and data == EXEMPT and owner and not self.ip:
             self.exempt.add(owner)
+            self.bounded()
 
     def name(self, owner: bytes, bit: int) -> None:
         if not owner.startswith(WILDCARD):
             self.masks[owner] = self.masks.get(owner, 0) | 1 << bit
-            if len(self.masks) > MAX_NAMES:
-                raise TransferError(f"more than {MAX_NAMES:,} names")
+            self.bounded()
+
+    def bounded(self) -> None:
+        if len(self.masks) + len(self.exempt) > MAX_NAMES:
+            raise TransferError(f"more than {MAX_NAMES:,} names")
 
     def names(self) -> tuple[dict[bytes, int], set[bytes]]:
         """Names from the top label with their masks, and those that are exempt. Raises TransferError."""

@@ -16,7 +16,7 @@ import orjson
 
 from .. import clock
 from ..config import ZoneDef
-from ..errors import PublishRefused, SnapshotError, TransferError
+from ..errors import PublishRefused, SnapshotError
 from ..files import replacing
 from ..zones import names as naming
 from ..zones.arrays import Arrays, write
@@ -26,7 +26,7 @@ from ..zones.difference import Step
 from ..zones.followed import Followed, read_followed, write_followed
 from ..zones.journal import Journal
 from ..zones.served import CURRENT, Pointer, ServedZone, read_pointer
-from ..zones.snapshot import EMPTY_NAME, GONE
+from ..zones.snapshot import EMPTY_NAME, GONE, Snapshot
 from ..zones.table import pieces
 from .contents import Addresses, with_empty
 
@@ -84,19 +84,33 @@ class Install:
         }
 
     def base(self, arrays: Arrays, meta: dict[str, Any], old: ServedZone | None, verify: Verify) -> ServedZone:
+        """Written and verified aside: of the same serial, said anew, the file may be in use under its name."""
         path = self.directory / f"{meta['serial']}.base"
+        aside = path.with_name(path.name + ".part")
         with self.locked():
             try:
-                write(path, meta, arrays)
-                return self.swapped(Pointer(self.directory, path.name, None, meta["serial"]), old, verify)
-            except (TransferError, PublishRefused, SnapshotError):
+                write(aside, meta, arrays)
+                step = self.verified(ServedZone(Snapshot(aside)), old, verify)
+                aside.replace(path)
+            except OSError as error:
+                raise self.unwritable(error) from error
+            finally:
+                aside.unlink(missing_ok=True)
+            pointer = Pointer(self.directory, path.name, None, meta["serial"])
+            try:
+                return self.swapped(pointer, pointer.open(), old, step)
+            except SnapshotError:
                 if old is None or old.base.path != path:
                     path.unlink(missing_ok=True)
                 raise
 
-    def swapped(self, pointer: Pointer, old: ServedZone | None, verify: Verify) -> ServedZone:
-        """Check what a pointer would name, and make it the one in use. Raises as `addresses`."""
+    def put(self, pointer: Pointer, old: ServedZone | None, verify: Verify) -> ServedZone:
+        """Have files that are here in use, where they may be. Raises as `addresses`."""
         new = pointer.open(old)
+        return self.swapped(pointer, new, old, self.verified(new, old, verify))
+
+    def verified(self, new: ServedZone, old: ServedZone | None, verify: Verify) -> Step | None:
+        """Check what is to be in use. Raises TransferError, PublishRefused."""
         step = verify(new)
         try:
             check(new, old, force=False)
@@ -105,18 +119,22 @@ class Install:
                 f"{str(error).partition('; if that is meant')[0]}; if that is meant, remove "
                 f"{self.directory / CURRENT}: the next refresh then takes the zone as it comes"
             ) from None
+        return step
+
+    def swapped(self, pointer: Pointer, new: ServedZone, old: ServedZone | None, step: Step | None) -> ServedZone:
+        """Make a pointer the one in use. Raises SnapshotError."""
         self.confirm()
         self.journalled(step, new)
-        content = orjson.dumps({"base": pointer.base, "delta": pointer.delta, "serial": pointer.serial})
         try:
             with replacing(self.directory / CURRENT) as file:
-                file.write(content)
+                file.write(orjson.dumps({"base": pointer.base, "delta": pointer.delta, "serial": pointer.serial}))
         except OSError as error:
-            raise SnapshotError(
-                f"{self.directory}: cannot be written ({error.strerror}); the old zone stays"
-            ) from error
+            raise self.unwritable(error) from error
         self.sweep(new, old)
         return new
+
+    def unwritable(self, error: OSError) -> SnapshotError:
+        return SnapshotError(f"{self.directory}: cannot be written ({error.strerror}); the old zone stays")
 
     def confirm(self) -> None:
         """Before the pointer is swapped, so that a new zone never looks as if it had expired. Raises SnapshotError."""
@@ -124,9 +142,7 @@ class Install:
         try:
             write_followed(self.directory, replace(state, refreshed=clock.now()))
         except OSError as error:
-            raise SnapshotError(
-                f"{self.directory}: cannot be written ({error.strerror}); the old zone stays"
-            ) from error
+            raise self.unwritable(error) from error
 
     def journalled(self, step: Step | None, new: ServedZone) -> None:
         """For those who follow us in turn. Without a step they take the whole zone; so they do where it cannot be

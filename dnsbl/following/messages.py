@@ -23,6 +23,7 @@ IN = 1
 HEADER_SIZE = 12
 MAX_NAME = 255  # octets on the wire; RFC 1035 section 3.1
 MAX_LABEL = 63
+MAX_HOPS = 127  # pointers in one name: no more than it can have labels
 POINTER = 0xC0
 NAMES = {NS: 1, CNAME: 1, PTR: 1, SOA: 2}  # types whose data begin with names, and how many
 RCODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 9: "NOTAUTH"}
@@ -110,13 +111,14 @@ def name_at(wire: bytes, start: int) -> tuple[bytes, int]:
     section 4.1.4). Raises TransferError, IndexError."""
     parts: list[bytes] = []
     at = first = start
-    end = size = 0
+    end = size = hops = 0
     while label := wire[at]:
         if label >= POINTER:
             end = end or at + 2
             at = (label & 0x3F) << 8 | wire[at + 1]
-            if not HEADER_SIZE <= at < first:
-                raise TransferError("a name with a pointer that does not lead back")
+            hops += 1
+            if not HEADER_SIZE <= at < first or hops > MAX_HOPS:
+                raise TransferError("a name with a pointer that does not lead back, or with too many of them")
             first = at
             continue
         size += label + 1

@@ -21,13 +21,13 @@ import orjson
 
 from ..config import ZoneDef
 from ..config.distribution import FollowConfig
+from ..dns.transfer import newer
 from ..errors import SnapshotError, TransferError
 from ..files import sync_directory
 from ..zones.served import FileName, Pointer, ServedZone
 from .http import Web
 from .install import Install
 from .minisign import PublicKey
-from .transfer import newer
 
 __all__ = ["Mirror"]
 
@@ -135,7 +135,7 @@ class Mirror:
                 )
 
         with self.install.locked():
-            self.held = self.install.swapped(pointer, self.held, verify)
+            self.held = self.install.put(pointer, self.held, verify)
         for path in self.directory.glob(f"*{PART}"):
             path.unlink(missing_ok=True)
         return True

@@ -6,12 +6,14 @@ from __future__ import annotations
 import logging
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from .. import clock
 from ..config import ZoneDef
+from ..dns.transfer import newer
 from ..errors import DnsblError, SnapshotError, TransferError
 from ..zones.build import Answers
 from ..zones.contents import Contents, contents
@@ -24,7 +26,7 @@ from .contents import Addresses, changed_deep
 from .gathered import Gathered
 from .install import Install, Verify, names_in
 from .messages import question
-from .transfer import AXFR, IXFR, ZONEMD, Transfer, newer, origin_of
+from .transfer import AXFR, IXFR, ZONEMD, Transfer, origin_of
 from .verify import check_soa, misfit, same_differences, same_records
 
 __all__ = ["Taking"]
@@ -180,13 +182,21 @@ class Taking:
         self.line.transfer(primary, bytes(query), take)
         return transfer
 
-    def spool(self) -> IO[bytes]:
+    @contextmanager
+    def spool(self) -> Iterator[IO[bytes]]:
         """A file without a name, for what is transferred. Raises SnapshotError."""
         try:
             self.install.directory.mkdir(parents=True, exist_ok=True)
-            return tempfile.TemporaryFile(dir=self.install.directory, buffering=SPOOL_BUFFER)
+            spool = tempfile.TemporaryFile(dir=self.install.directory, buffering=SPOOL_BUFFER)  # noqa: SIM115
         except OSError as error:
             raise SnapshotError(f"{self.install.directory}: cannot be written ({error.strerror})") from error
+        try:
+            yield spool
+        except OSError as error:
+            raise SnapshotError(f"{self.install.directory}: no room for a transfer ({error.strerror})") from error
+        finally:
+            with suppress(OSError):  # what is still buffered is written even now, and nobody reads it
+                spool.close()
 
 
 def addresses_of(held: Contents) -> Addresses:

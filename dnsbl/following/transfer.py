@@ -13,12 +13,13 @@ from typing import IO
 import xxhash
 
 from ..config import ZoneDef
+from ..dns.transfer import newer
 from ..errors import TransferError
 from .contents import shown
 from .gathered import Gathered
 from .messages import SOA, Header, Record, header, rcode_name, records, soa_numbers
 
-__all__ = ["AXFR", "IXFR", "ZONEMD", "Transfer", "kept", "newer", "origin_of"]
+__all__ = ["AXFR", "IXFR", "ZONEMD", "Transfer", "kept", "origin_of"]
 
 AXFR, IXFR = 252, 251
 ZONEMD = 63
@@ -43,11 +44,6 @@ class Mode(Enum):
 def origin_of(zone: ZoneDef) -> bytes:
     """The origin on the wire."""
     return b"".join(bytes((len(label),)) + label.encode("ascii") for label in zone.origin.split(".")) + b"\0"
-
-
-def newer(serial: int, than: int) -> bool:
-    """RFC 1982 section 3.2."""
-    return 0 < ((serial - than) & 0xFFFFFFFF) < 2**31
 
 
 class Transfer:

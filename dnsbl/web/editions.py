@@ -28,7 +28,7 @@ class Editions:
         self.kept = Kept(backend.app.data_dir / "exports", lambda: self.signer)
         self.lock = threading.Lock()
         self.views: dict[str, tuple[Mark, ServedZone]] = {}
-        self.before: dict[str, frozenset[str]] = {}  # names of the files of the view before, by zone
+        self.before: dict[str, dict[str, Path]] = {}  # the files of the view before, by zone
         self.making: dict[Wanted, asyncio.Task[Held]] = {}
 
     @cached_property
@@ -47,14 +47,16 @@ class Editions:
             found = given(directory, known)
             if found is not None:
                 self.views[name] = mark, found
-                if known and known.serial != found.serial:
-                    self.before[name] = names_of(known)
+                if known and known.base.path.parent != found.base.path.parent:
+                    self.before.pop(name, None)  # files of the zone itself, and what is given away is less now, or was
+                elif known and known.serial != found.serial:
+                    self.before[name] = files_of(known)
             return found
 
-    def files(self, name: str) -> frozenset[str]:
-        """The names of the snapshot files that are given away: those in use, and those of the view before."""
+    def files(self, name: str) -> dict[str, Path]:
+        """The snapshot files that are given away, by name: those in use, and those of the view before."""
         view = self.view(name)
-        return names_of(view) | self.before.get(name, frozenset()) if view else frozenset()
+        return self.before.get(name, {}) | files_of(view) if view else {}
 
     async def finished(self, view: ServedZone, format: str, coding: str) -> Held:
         """An export as a file. Who asks while it is made waits for it. Raises as `Kept.make` does."""
@@ -87,5 +89,5 @@ def mark_of(directory: Path) -> Mark:
     return tuple(found)
 
 
-def names_of(view: ServedZone) -> frozenset[str]:
-    return frozenset(file.path.name for file in (view.base, view.delta) if file is not None)
+def files_of(view: ServedZone) -> dict[str, Path]:
+    return {file.path.name: file.path for file in (view.base, view.delta) if file is not None}

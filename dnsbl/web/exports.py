@@ -143,9 +143,8 @@ async def get_delta(request: web.Request) -> web.StreamResponse:
     if not (said.isascii() and said.isdigit() and len(said) <= len(str(MAX_SERIAL)) and int(said) <= MAX_SERIAL):
         raise Problem(400, "say ?since= and the serial that you have, a number of 32 bits")
     view = await need_view(state, name)
-    headers = {"Content-Type": "application/json", "Cache-Control": CACHE}
-    found = Representation(f"{said}-{view.serial}-{__version__}", None, headers)
-    found = Representation(found.tag, None, {**headers, "ETag": f'"{found.tag}"'})
+    tag = f"{said}-{view.serial}-{__version__}"
+    found = Representation(tag, None, {"Content-Type": "application/json", "Cache-Control": CACHE, "ETag": f'"{tag}"'})
     if has_it(request, found):
         return web.Response(status=304, headers=found.headers)
     with slot(state, key):

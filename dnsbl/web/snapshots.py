@@ -51,10 +51,10 @@ async def get_snapshot_file(request: web.Request) -> web.StreamResponse:
     key = await need(request, "read")
     state.note_use(key)
     name, file = need_zone(request), request.match_info["file"]
-    view = await need_view(state, name, absent=404)
-    if file not in await state.threads.read(state.editions.files, name):
+    await need_view(state, name, absent=404)
+    path = (await state.threads.read(state.editions.files, name)).get(file)
+    if path is None:
         raise gone(name)
-    path = view.base.path.parent / file
     try:
         with slot(state, key):
             sha256, _ = await state.threads.export(state.sums.of, path)

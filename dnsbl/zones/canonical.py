@@ -5,7 +5,7 @@ text (`1`, `10`, `100`, `11`), with `*` before them all; below each it is the sa
 labels, one after the other, and memory holds the networks of one. IPv6 names have that order by themselves, as their
 labels are single digits and no network is inside another. They come among IPv4 names by their first four labels.
 
-Other names come in this order already (zones/contents.py), each with its wildcard right behind it.
+Other names are put in this order (zones/tree.py), each with its wildcard right behind it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Blocks, joined
-from .contents import TAIL, TO_ROW, Contents
+from .contents import Contents
+from .inorder import Stretch, stretches
 from .packed import Group, gathered, hosts
-from .packed_names import lone, stretches, subtrees
+from .packed_names import lone
 from .recordset import (
     ITSELF,
     LETTERS,
@@ -38,6 +39,7 @@ from .recordset import (
     shared,
 )
 from .table import Pieces, Words
+from .tree import TO_ROW, Names
 
 __all__ = ["Batch", "batches"]
 
@@ -82,21 +84,23 @@ def under(held: Contents, part: Part, label: str) -> Iterator[Batch]:
 
 def name_batches(held: Contents, part: Part) -> Iterator[Batch]:
     """The names of a zone that is not of addresses; a long subtree by itself."""
-    for stretch in stretches(held.names):
-        cut = stretch.last if len(stretch.others) - stretch.last > SOME else len(stretch.others)
-        yield part, in_order(held, stretch.alone, stretch.others[:cut])
-        yield from row_batches(part, name_rows(subtrees(held.names, stretch.others[cut:]).nodes(), held.zone))
+    names = held.names.ordered()
+    for stretch in stretches(names):
+        cut = len(stretch.trees) - stretch.ends_long(SOME)
+        yield part, in_order(held, names, Stretch(stretch.alone, stretch.trees[:cut]))
+        long = Stretch(stretch.alone[:0], stretch.trees[cut:])
+        yield from row_batches(part, name_rows(long.below(names).nodes(), held.zone))
 
 
-def in_order(held: Contents, alone: list[int], others: list[int]) -> Iterator[Group]:
+def in_order(held: Contents, names: Names, stretch: Stretch) -> Iterator[Group]:
     """Names that are alone and those of subtrees, with their places among one another."""
-    nodes = subtrees(held.names, others).nodes()
-    named = [(node.name, row) for node in nodes for row in name_rows([node], held.zone)]
-    names = [held.names.rows[place][: 1 - TAIL] for place in alone]
-    names += [name.translate(TO_ROW) + b"\0" for name, _ in named]
-    places = np.empty(len(names), dtype=np.intp)
-    places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    for group in lone(held.names, alone, held.zone):
+    alone = stretch.alone
+    named = [(node.name, row) for node in stretch.below(names).nodes() for row in name_rows([node], held.zone)]
+    keys = [row.translate(TO_ROW) for row in names.rows(alone)]
+    keys += [name.translate(TO_ROW) + b"\0" for name, _ in named]
+    places = np.empty(len(keys), dtype=np.intp)
+    places[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
+    for group in lone(names, alone, held.zone):
         yield replace(group, place=places[group.place])
     for group in gathered(row for _, row in named):
         yield replace(group, place=places[len(alone) + group.place])

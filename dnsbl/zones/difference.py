@@ -60,6 +60,10 @@ class Step:
     zonemd_old: bytes
     zonemd_new: bytes
 
+    @property
+    def size(self) -> int:
+        return self.removed.size + self.added.size
+
 
 def difference(old: ServedZone, new: ServedZone) -> Step:
     """What `new` has and `old` has not, and the other way round; both of the same definition."""

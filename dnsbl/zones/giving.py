@@ -22,8 +22,9 @@ from .contents import contents
 from .difference import difference_within
 from .given import SHARED
 from .journal import Journal
-from .maker import WHOLE, Made, Maker, size_of
+from .maker import WHOLE, Made, Maker
 from .served import ServedZone
+from .snapshot import size_of
 from .zonemd import digest
 
 __all__ = ["Giving"]
@@ -43,6 +44,9 @@ class Giving:
         self.shared = Maker(store.shared, zone, directory / SHARED)
         self.journal = Journal(directory)
         self.retry_at: int | None = None  # seconds since 1970; None: all is done
+        self.kept: list[int] = []  # as in the pointer
+        self.newest = 0
+        self.narrowed = False  # some source's terms forbid what they did not
         self.said: dict[str, str] = {}  # what went wrong last, by what was to be done
 
     def serial(self, maker: Maker) -> int:
@@ -52,11 +56,27 @@ class Giving:
     def due(self, now: int) -> bool:
         return self.retry_at is not None and now >= self.retry_at
 
+    def look(self, maker: Maker) -> None:
+        """Before the store is read: whether terms were changed since the publish before. What they forbid now may still
+        be in the files of the shared snapshot, and in the journal as what leaves."""
+        pointer, sources = maker.pointer, self.store.sources()
+        kept = sorted(number for number, source in sources.items() if not source.redistribute)
+        known = pointer.kept if pointer else []
+        self.narrowed = bool(pointer and any(number <= pointer.newest for number in set(kept) - set(known)))
+        self.kept = known if self.store.touched(1) else kept  # until all is decided by them, they are new
+        self.newest = max(sources, default=0)
+
     def give(self, maker: Maker, made: Made, exempt: Exemptions, force: bool) -> None:
         """All that goes before the swap. `maker` has what is in use, `made` comes next, of which nobody knows yet."""
         before = self.before(maker)
+        if self.narrowed:
+            before = None
+            self.clear_shared()
         pointer = made.pointer
+        pointer.kept, pointer.newest = self.kept, self.newest
         pointer.withheld = self.store.withheld_count(self.zone.name)  # counted when everything was read
+        if not made.whole and maker.pointer:  # a base that has more than may be given away stays so under any delta
+            pointer.withheld = pointer.withheld or maker.pointer.withheld
         pointer.refuses = self.zone.terms == "refuse"
         self.retry_at = None
         if not pointer.withheld:
@@ -84,10 +104,13 @@ class Giving:
         """What is given away now; None where nothing is. What was shared in other times and is not in use goes."""
         served, pointer = maker.current(), maker.pointer
         if pointer is None or not pointer.withheld:
-            if self.shared.directory.exists():
-                self.attempt("the place of what may be given away", lambda: shutil.rmtree(self.shared.directory))
+            self.clear_shared()
             return served
         return None if pointer.refuses else self.shared.current()
+
+    def clear_shared(self) -> None:
+        if self.shared.directory.exists():
+            self.attempt("the place of what may be given away", lambda: shutil.rmtree(self.shared.directory))
 
     # what may be given away
 

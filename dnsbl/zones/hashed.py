@@ -6,40 +6,58 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from .served import RECORD_HEAD
 from .snapshot import Snapshot
 
-__all__ = ["name_columns", "names_apart"]
+__all__ = ["Octets", "Places", "name_columns", "names_apart", "start_of"]
 
+Octets = NDArray[np.uint8]
 Places = NDArray[np.int64]
 
 
-def name_columns(file: Snapshot) -> tuple[Places, Places, Places]:
-    """Where each name begins and ends in `names`, and its value; in no order."""
+def name_columns(file: Snapshot) -> tuple[Places, NDArray[np.uint8], NDArray[np.uint16]]:
+    """Where each name begins in `names`, its size and its value; in no order."""
     text = np.asarray(file.names)
-    parts = [np.empty((3, 0), np.int64)]
+    starts, sizes, values = [np.empty(0, np.int64)], [np.empty(0, np.uint8)], [np.empty(0, np.uint16)]
     for place in records_by_rank(file):
-        start = place + RECORD_HEAD
-        value = text[place + 1].astype(np.int64) | text[place + 2].astype(np.int64) << 8
-        parts.append(np.stack([start, start + text[place], value]))
-    starts, ends, values = np.concatenate(parts, axis=1)
-    return starts, ends, values
+        starts.append(place + RECORD_HEAD)
+        sizes.append(text[place])
+        values.append(text[place + 1] | text[place + 2].astype(np.uint16) << 8)
+    return np.concatenate(starts), np.concatenate(sizes), np.concatenate(values)
 
 
 def records_by_rank(file: Snapshot) -> Iterator[Places]:
-    """Where the first record of each bucket is, then the second of those that have one, and so on."""
+    """Where the first record of each bucket is, then the second of those that have one, and so on. What would end
+    behind its bucket is none."""
     text = np.asarray(file.names)
     edges = np.minimum(np.asarray(file.nidx).astype(np.int64), len(text))
     place, end = edges[:-1], edges[1:]
     while True:
         more = place + RECORD_HEAD <= end
         place, end = place[more], end[more]
+        after = place + RECORD_HEAD + text[place]
+        whole = after <= end
+        place, after, end = place[whole], after[whole], end[whole]
         if not len(place):
             return
         yield place
-        place = place + RECORD_HEAD + text[place]
+        place = after
+
+
+def start_of(file: Snapshot, name: bytes) -> int | None:
+    """Where a name begins in `names`; None where it is not there."""
+    index, names = file.nidx, file.names
+    bucket = xxhash.xxh3_64_intdigest(name) >> 65 - (len(index) - 1).bit_length()  # they are a power of two
+    place, end = index[bucket], min(index[bucket + 1], len(names))
+    while place + RECORD_HEAD <= end:
+        start: int = place + RECORD_HEAD
+        if names[place] == len(name) and names[start : start + len(name)] == name:
+            return start
+        place = start + names[place]
+    return None
 
 
 def names_apart(old: Snapshot, new: Snapshot, meant: Mapping[int, int]) -> set[bytes]:
@@ -69,8 +87,8 @@ def renumbered(file: Snapshot, meant: Mapping[int, int]) -> bytes:
     text = np.asarray(file.names).copy()
     numbers = np.arange(1 << 16)
     numbers[list(meant)] = list(meant.values())
-    starts, _, values = name_columns(file)
-    values = numbers[values]
+    starts, _, known = name_columns(file)
+    values = numbers[known]
     text[starts - RECORD_HEAD + 1], text[starts - RECORD_HEAD + 2] = values & 0xFF, values >> 8
     return text.tobytes()
 

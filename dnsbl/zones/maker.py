@@ -19,9 +19,9 @@ from ..subjects import kind
 from .arrays import Arrays, write
 from .build import build_base, build_delta
 from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer
-from .snapshot import Snapshot
+from .snapshot import Snapshot, size_of
 
-__all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker", "size_of"]
+__all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker"]
 
 DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
@@ -205,11 +205,3 @@ class Maker:
         for path in self.directory.iterdir():
             if path.suffix in (".base", ".delta") and path not in keep:
                 path.unlink(missing_ok=True)
-
-
-def size_of(file: Snapshot | None) -> int:
-    """How many pieces or names a file has."""
-    if file is None:
-        return 0
-    names: int = file.info["names"]
-    return len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + names

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
 from .build import Answers, carried_names
-from .contents import FROM_ROW, TO_ROW, Kind, Node
 from .hashed import name_columns, names_apart
 from .layers import NO_ANSWER
 from .names import above, records
 from .served import ServedZone
 from .snapshot import EMPTY_NAME, HOLE, Snapshot
+from .tree import FROM_ROW, TO_ROW, Kind, Names, Node
 
-__all__ = ["turned"]
+__all__ = ["turned", "unlisted"]
+
+KNOWN = 65_536  # names above others that are remembered
+SOME = 16_384  # names at once
 
 Said = tuple[Kind, int] | None  # what a snapshot says of a name itself, with the mask
 
@@ -38,6 +42,8 @@ class Tree:
 
     def said(self, name: bytes) -> Said:
         if name not in self.known:
+            if len(self.known) >= KNOWN:
+                self.known.clear()
             value = self.view.name_value(name)
             if value == NO_ANSWER:
                 self.known[name] = None
@@ -92,6 +98,30 @@ class Tree:
         yield from self.carried
         if not same_base:
             yield from (name for name, _ in records(self.view.base.names))
+
+
+def unlisted(names: Names) -> Iterator[Node]:
+    """The names that have records without being listed: those between listed ones, then holes and what is between
+    these."""
+    if names.view is None or names.exact:
+        return
+    tree, names = Tree(names.view), names.ordered()
+    inherited = lru_cache(KNOWN)(tree.inherited)
+    for name in some_of(names, EMPTY_NAME):
+        upper = name.rpartition(b".")[0]
+        if upper and (mask := inherited(upper)):
+            yield Node(name, mask, Kind.BETWEEN, mask)
+    found: set[bytes] = set()
+    for name in some_of(names, HOLE):
+        found.update((name, *(upper for upper in above(name) if tree.said(upper) is None)))
+    yield from filter(None, map(tree.node, sorted(found)))
+
+
+def some_of(names: Names, value: int) -> Iterator[bytes]:
+    """The names with a value."""
+    places = np.flatnonzero(names.values == value)
+    for start in range(0, len(places), SOME):
+        yield from (row[:-1] for row in names.rows(places[start : start + SOME]))
 
 
 def turned(old: ServedZone, new: ServedZone, same_base: bool, most: int) -> tuple[list[Node], list[Node]] | None:
@@ -156,8 +186,8 @@ def holes_of(base: Snapshot) -> list[bytes]:
     """Those of a base, looked for once: they are few."""
     known = base.layers.get("holes")
     if not isinstance(known, list):
-        starts, ends, values = name_columns(base)
+        starts, sizes, values = name_columns(base)
         at = np.flatnonzero(values == HOLE)
-        spans = zip(starts[at].tolist(), ends[at].tolist(), strict=True)
-        known = base.layers["holes"] = [bytes(base.names[start:end]) for start, end in spans]
+        spans = zip(starts[at].tolist(), sizes[at].tolist(), strict=True)
+        known = base.layers["holes"] = [bytes(base.names[start : start + size]) for start, size in spans]
     return known

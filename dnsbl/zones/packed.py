@@ -184,15 +184,11 @@ def matrix(texts: Sequence[str]) -> Octets:
 
 def labels(names: Octets) -> Octets:
     """Names with dots between their labels as they are on the wire: before each label its length."""
-    count, size = names.shape
-    found = np.full((count, size + 1), DOT, dtype=np.uint8)
+    found = np.full((len(names), names.shape[1] + 1), DOT, dtype=np.uint8)
     found[:, 1:] = names
-    dots = found == DOT
-    columns = np.arange(size + 1, dtype=np.uint8)  # a name is 253 characters at most
-    ends = np.full((count, size + 2), size + 1, dtype=np.uint8)
-    ends[:, :-1][dots] = np.broadcast_to(columns, dots.shape)[dots]
-    following = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1][:, 1:]  # the next dot, or the end
-    found[dots] = (following - columns - np.uint8(1))[dots]
+    run = found.reshape(-1)
+    dots = np.flatnonzero(run == DOT)
+    run[dots] = np.diff(dots, append=len(run)) - 1
     return found
 
 

@@ -27,8 +27,9 @@ from ..reputation.exemptions import Exemptions
 from ..store.contract import Change, Store
 from .checks import check
 from .giving import Giving
-from .maker import NONE, WHOLE, Made, Maker, size_of
+from .maker import NONE, WHOLE, Made, Maker
 from .served import zone_directory
+from .snapshot import size_of
 
 __all__ = ["Published", "Publisher", "check", "size_of", "zone_directory"]
 
@@ -85,7 +86,10 @@ class Publisher:
 
     def write(self, changes: Sequence[Change] | None, exempt: Exemptions, seq: int, now: int, force: bool) -> Made:
         served = self.maker.served
+        if self.maker.pointer and self.maker.pointer.withheld and not self.store.withheld_count(self.zone.name):
+            changes = None  # the base has what was withheld, and is given away itself from now on
         serial = next_serial(later(self.maker.serial(), self.giving.serial(self.maker)), now)
+        self.giving.look(self.maker)
         made = self.maker.make(changes, exempt, seq, serial, now)
         try:
             check(made.view, served, force)

@@ -27,13 +27,14 @@ import numpy as np
 from ..config import ZoneDef, template
 from .blocks import CHUNK, Blocks, aligned, deep_networks, joined, networks
 from .contents import Kind, Node
+from .inorder import Written
 from .table import Deep, Pieces
 from .written import address4, name_text, network6, nibbles6
 
 __all__ = [
     "ITSELF", "LETTERS", "MAX_NAME", "MAX_STRING", "NO_ADDRESS", "Answer", "Forms", "Part", "Row", "answer", "blocks4",
     "blocks6", "deep_rows", "forms_of", "full_text", "letters", "name_rows", "parts", "rows4", "rows6", "shared",
-    "strings", "subject_of",
+    "strings", "subject_of", "written_rows",
 ]  # fmt: skip
 
 MAX_STRING = 255  # octets, RFC 1035 section 3.3
@@ -121,6 +122,8 @@ def blocks6(table: Pieces, part: Part) -> Iterator[Blocks]:
 def restricted(table: Pieces, part: Part) -> Pieces:
     """What of a table is answered in a part. Neighbours stay apart, so that a piece's records depend on it alone."""
     mask = table.mask & np.uint64(part.wanted)
+    if mask.all() and (mask == table.mask).all():
+        return table  # the usual one: transfers that wait for slow clients do not each hold a copy of the zone
     has = mask != 0
     return Pieces(table.first[has], table.last[has], mask[has])
 
@@ -185,15 +188,19 @@ def deep_rows(pieces: Iterable[Deep], part: Part) -> Iterator[Row]:
 
 def name_rows(nodes: Iterable[Node], zone: ZoneDef) -> Iterator[Row]:
     """The names of a zone that is not of addresses, in their order."""
-    for name, mask, kind, _ in nodes:
+    return written_rows(((name_text(name), mask, kind) for name, mask, kind, _ in nodes), zone)
+
+
+def written_rows(names: Iterable[Written], zone: ZoneDef) -> Iterator[Row]:
+    """The same, of names as they are written."""
+    for name, mask, kind in names:
         forms = forms_of(len(name), zone)
         if kind is Kind.EMPTY or not forms:
             continue
-        text = name_text(name)
         if kind is Kind.HOLE:
-            yield EXEMPT, ITSELF, text, ""
+            yield EXEMPT, ITSELF, name, ""
         else:
-            yield mask, forms, text, subject_of(name, zone.kind) if zone.exact else text
+            yield mask, forms, name, subject_of(name, zone.kind) if zone.exact else name
 
 
 def forms_of(size: int, zone: ZoneDef) -> Forms:
@@ -204,7 +211,9 @@ def forms_of(size: int, zone: ZoneDef) -> Forms:
     return ITSELF if zone.exact or size + len("*.") > room else BOTH
 
 
-def subject_of(name: bytes, kind: str) -> str:
-    """A hash or number as people write it, from its name from the top label."""
-    text = name.decode("ascii")
-    return text[1:].replace(".", ":", 1) if kind == "hash" else "+" + text.replace(".", "")
+def subject_of(name: str, kind: str) -> str:
+    """A hash or number as people write it, from its name."""
+    if kind == "hash":
+        digest, _, label = name.rpartition(".")
+        return f"{label[1:]}:{digest}"
+    return "+" + name[::-2]

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import xxhash
@@ -179,11 +180,14 @@ class Pointer:
         self.directory, self.base, self.delta, self.serial = directory, base, delta, serial
         self.withheld = 0  # entries that may not be given away as they are
         self.refuses = False  # then nothing of the zone is given away
+        self.kept: list[int] = []  # numbers of the sources whose terms forbade it
+        self.newest = 0  # the highest number of any source then
 
-    def content(self) -> dict[str, str | int | None]:
+    def content(self) -> dict[str, Any]:
         """What the file holds."""
-        files = {"base": self.base, "delta": self.delta, "serial": self.serial}
-        return {**files, "withheld": self.withheld, "refuses": self.refuses}
+        files: dict[str, Any] = {"base": self.base, "delta": self.delta, "serial": self.serial}
+        given = {"withheld": self.withheld, "refuses": self.refuses, "kept": self.kept, "newest": self.newest}
+        return files | given
 
     def open(self, before: ServedZone | None = None) -> ServedZone:
         """Read and verify; a base that is still the very file of the view before is not read again, and where both
@@ -210,6 +214,7 @@ def read_pointer(directory: Path) -> Pointer | None:
             raise SnapshotError(f"{directory / CURRENT}: names no files of its own; build the zone again")
         pointer = Pointer(directory, base, delta, serial)
         pointer.withheld, pointer.refuses = int(said.get("withheld", 0)), bool(said.get("refuses", False))
+        pointer.kept, pointer.newest = [int(each) for each in said.get("kept", [])], int(said.get("newest", 0))
         return pointer
     except FileNotFoundError:
         return None

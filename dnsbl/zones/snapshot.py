@@ -46,7 +46,7 @@ import xxhash
 from .. import native
 from ..errors import SnapshotError
 
-__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Snapshot", "answer_at", "sections_of"]
+__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Snapshot", "answer_at", "sections_of", "size_of"]
 
 MAGIC = b"DNSBLSNP"
 VERSION = 2
@@ -128,6 +128,14 @@ class Snapshot:
             return path == self.path and mark_of(path) == self.mark
         except OSError:
             return False
+
+
+def size_of(file: Snapshot | None) -> int:
+    """How many pieces or names a file has."""
+    if file is None:
+        return 0
+    names: int = file.info["names"]
+    return len(file.v4one) + len(file.v4low) + len(file.v6one) + len(file.v6low) + names
 
 
 def answer_at(answers: memoryview, place: int) -> int:

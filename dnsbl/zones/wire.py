@@ -19,8 +19,9 @@ from ..config import ZoneDef
 from .apex import Record, apex_records, host_records, soa, zonemd_record
 from .blocks import Blocks, joined
 from .contents import Contents
+from .nodes import unlisted
 from .packed import Group, Octets, Rows, gathered, hosts, record, wire_name
-from .packed_names import lone, stretches, subtrees
+from .packed_names import listed
 from .recordset import Part, Row, blocks4, blocks6, deep_rows, letters, name_rows, parts, rows4, rows6
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ ORIGIN = b"\xc0\x0c"  # a pointer to octet 12 (RFC 1035 section 4.1.4)
 # Octets of a section: a message of 65,535 without header (12), question (259), two SOA (544 each: two names written
 # out) and TSIG (620: two names, times and the longest digest).
 ROOM = 63_488
-HOSTS = 131_072  # addresses at once: some MB, and rows that lie alike are many
+HOSTS = 16_384  # addresses at once: some MB, and rows that lie alike are many
 NAMES = 16_384  # names at once
 NOTHING = Blocks(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint64))
 
@@ -68,10 +69,8 @@ def part_runs(held: Contents, part: Part) -> Iterator[Run]:
         yield from row_runs(rows, chain(rows4(blocks.where(blocks.prefix < 32)), letters(blocks)))
     yield from row_runs(rows, chain.from_iterable(map(rows6, blocks6(held.ip6, part))))
     yield from row_runs(rows, deep_rows(held.deep, part))
-    for stretch in stretches(held.names):
-        yield from runs(rows, lone(held.names, stretch.alone, held.zone))
-        others = subtrees(held.names, stretch.others)
-        yield from row_runs(rows, name_rows(others.nodes(), held.zone))
+    yield from runs(rows, listed(held.names, held.zone))
+    yield from row_runs(rows, name_rows(unlisted(held.names), held.zone))
 
 
 def row_runs(rows: Rows, found: Iterator[Row]) -> Iterator[Run]:

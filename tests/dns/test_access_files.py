@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from compiled import both, compiled, needs_native
@@ -146,6 +148,17 @@ def test_quotas_of_networks_outlive_a_restart_of_either_side(store, keeper, dire
     assert said[39:] == [10, 255]
 
 
+def test_what_networks_had_used_does_not_grow_by_restarts(store, keeper, directory):
+    front = Front(directory)
+    for _ in range(60):
+        front.native.reply(query(f"{LISTED}.bl.example"), "udp", "192.0.2.1")
+    for _ in range(3):
+        front.files.write(last=True)
+        keeper.work()
+        assert json.loads((directory / "access-used.json").read_bytes())["networks"] == [["ip", "c00002", 60]]
+        front = Front(directory)
+
+
 def test_while_nobody_takes_a_file_the_rest_waits_and_nothing_is_lost(store, keeper, directory):
     number = add(store, "one", GOOD)
     keeper.work()
@@ -211,3 +224,20 @@ def test_no_key_is_in_the_query_log():
             wire = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
             line = record(Sample(1, "192.0.2.1", wire, 1, 0, "ip"), 0)
             assert line["name"] == name.replace(secret, "(key)")
+
+
+async def test_what_keeps_keys_from_being_told_names_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = KeyKeeper(SqliteStore(tmp_path / "store.sqlite"), tmp_path)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "work", Mock(side_effect=full))
+        await keeper.turn()
+        await keeper.turn()
+    monkeypatch.setattr(keeper, "work", Mock())
+    await keeper.turn()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert said[0].endswith(f"{tmp_path} cannot be written (No space left on device)")
+    assert said[1].endswith("is up to date again")

@@ -85,6 +85,20 @@ def test_each_zone_is_there_in_each_format_that_carries_it(place: Place) -> None
     assert (line["serial"], clock.parse_time(line["made_at"])) == (view.serial, view.base.info["made_at"])
 
 
+def test_files_of_a_zone_that_refuses_go(place: Place) -> None:
+    """They have what may not be given away; whoever copies the directory is not to have it from there."""
+    place.update(compress=["gzip"])
+    directory = place.app.data_dir / "zones" / "ip"
+    pointer = json.loads((directory / "current").read_bytes())
+    (directory / "current").write_text(json.dumps(pointer | {"withheld": 1, "refuses": True}))
+    brought = place.update(compress=["gzip"])
+    place.check()
+    assert {name.partition(".")[0] for name in place.files()} == {"domain", "manifest"}
+    assert len(brought.removed) == 2 * len(FORMATS_WANTED)
+    assert len(brought.failed) == 1
+    assert "zone ip is not given away" in brought.failed[0]
+
+
 def test_nothing_is_written_while_the_serials_are_the_same(place: Place) -> None:
     place.update()
     before = {path.name: path.stat().st_ino for path in place.path.iterdir()}

@@ -64,7 +64,7 @@ async def test_only_its_own_zones_make_it_due(app: App, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("said", ["exit 3", "echo nonsense", "echo '[{}]'", "echo 'dnsbl: it broke' >&2; exit 1"])
 async def test_a_process_that_gives_no_answer_is_a_failure(tmp_path: Path, said: str) -> None:
-    files = Scheduled([], tmp_path, None, dict)
+    files = Scheduled([ExportConfig(directory=tmp_path, formats=["bind"])], tmp_path, None, dict)
     files.command = ["/bin/sh", "-c", said, "sh"]
     (why,) = await files.update(0)
     assert why

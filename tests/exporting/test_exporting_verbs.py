@@ -120,3 +120,12 @@ def test_minisign_verifies_it(built: Dnsbl, tmp_path: Path) -> None:
     with (tmp_path / "ip.zone").open("ab") as file:
         file.write(b"; more\n")
     assert subprocess.run([*verify, "-p", "key.pub"], cwd=tmp_path, capture_output=True, timeout=60).returncode != 0
+
+
+def test_a_server_does_not_write_what_was_edited_since_its_start(built: Dnsbl, tmp_path: Path) -> None:
+    (tmp_path / "dnsbl.toml").write_text('feeds_dir = "feeds"\n[[export]]\ndirectory = "new"\nformats = ["csv"]\n')
+    done = built("zone", "files", "--only", "0", "--directory", "old", "--json")
+    assert done.code == 1
+    assert "old: [[export]] has changed in dnsbl.toml: restart the server" in done.err
+    assert not (tmp_path / "new").exists()
+    assert built("zone", "files", "--only", "0", "--directory", "new", "--json").code == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from dnsbl import config
 from dnsbl.config.distribution import FollowConfig
 from dnsbl.errors import TransferError
 from dnsbl.following import following as module
+from dnsbl.following.asking import Primary, encrypted
 from dnsbl.following.following import Follower, Following
 from dnsbl.zones import followed as states
 from dnsbl.zones.followed import Expiry, Followed, read_followed, write_followed
@@ -82,6 +85,31 @@ async def test_after_a_failure_it_is_tried_again_and_said_once(
     await until(lambda: (found := read_followed(tmp_path)) is not None and found.serial == 7 and not found.error)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_ends_when_its_refresh_has_ended(tmp_path: Path) -> None:
+    class Slow(Source):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hung_up, self.may_end = threading.Event(), threading.Event()
+
+        def refresh(self, expired: bool) -> tuple[int, str]:
+            self.loop.call_soon_threadsafe(self.asked.put_nowait, expired)
+            assert self.hung_up.wait(WITHIN) and self.may_end.wait(WITHIN)
+            return 7, "192.0.2.1:53"
+
+        def close(self) -> None:
+            self.hung_up.set()
+
+    source = Slow()
+    task = asyncio.create_task(Follower(IP, FOLLOW, source, tmp_path).run())
+    await asked(source)
+    task.cancel()
+    await asyncio.to_thread(source.hung_up.wait, WITHIN)
+    assert not task.done()  # its thread may still swap the pointer: nobody else is to begin yet
+    source.may_end.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
 
 
 async def test_a_configuration_of_no_use_leaves_the_others(
@@ -158,3 +186,30 @@ def test_a_state_that_cannot_be_read_is_none(clock: Clock, tmp_path: Path, conte
     (tmp_path / states.FOLLOWED).write_bytes(content)
     assert read_followed(tmp_path) is None
     assert Expiry().expired("ip", tmp_path, 100)
+
+
+def test_a_state_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "ip").write_bytes(b"")  # no directory
+    follower = Follower(IP, FOLLOW, NoSource(), tmp_path / "ip")
+    for serial in (7, 7, 8):
+        follower.succeeded(Followed(1, serial, "192.0.2.1:53"))
+    (tmp_path / "ip").unlink()
+    follower.succeeded(Followed(1, 8, "192.0.2.1:53"))
+    said = [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+    assert len(said) == 2
+    assert "it will expire" in said[0]
+    assert said[1].endswith("is written again")
+
+
+class NoSource:
+    def refresh(self, expired: bool) -> tuple[int, str]:
+        raise AssertionError
+
+    def close(self) -> None:
+        pass
+
+
+def test_certificates_that_cannot_be_read_are_not_the_primarys_fault(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TransferError, match=r"tls_ca .*none.pem: no certificates in PEM \(No such file"):
+        encrypted(ours, Primary("192.0.2.1", 853, tls=True, tls_ca=tmp_path / "none.pem"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -192,6 +195,24 @@ def test_another_definition_takes_the_whole_zone_anew(made: World, tmp_path: Pat
     assert held(again).zone == later
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_the_same_serial_said_anew_is_not_written_over_what_is_in_use(made: World, tmp_path: Path, taken: bool) -> None:
+    taker, line = taking(SUBLISTS, tmp_path, [made.served("sub")])
+    taker.refresh(expired=True)
+    path = held(taker).base.path
+    with path.open("rb") as in_use:
+        before = in_use.read()
+        codes = [code.model_copy(update={"text": "said otherwise"}) for code in SUBLISTS.codes]
+        later = SUBLISTS.model_copy(update={"about": "said otherwise"} if taken else {"codes": codes})
+        again, _ = taking(later, tmp_path, line.views)
+        with nullcontext() if taken else pytest.raises(TransferError, match="the zone's file here differs"):
+            again.refresh(expired=False)
+        in_use.seek(0)
+        assert in_use.read() == before, "a restart begins with it, and so does who reads it now"
+    assert held(Taking(SUBLISTS, tmp_path, [])).zone == (later if taken else SUBLISTS)
+    assert [each.name for each in tmp_path.iterdir() if each.suffix in (".base", ".part")] == [path.name]
+
+
 def test_a_zone_that_ends_is_followed_to_its_end(tmp_path: Path) -> None:
     ends = zone("ip", "ip", shutdown=True)
     with world([ends]) as made:
@@ -214,3 +235,16 @@ def test_the_next_primary_is_asked_where_one_fails(made: World, tmp_path: Path) 
     line.serial = silent  # type: ignore[method-assign]
     assert taker.refresh(expired=True) == (made.served("sub").serial, "192.0.2.2:53")
     assert taker.primaries[0].address == "192.0.2.2"  # and first from now on
+
+
+def test_a_full_disk_is_said_as_that(made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.FileIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    taker, _ = taking(SUBLISTS, tmp_path / "mirror", [made.served("sub")])
+    spool = io.BufferedRandom(Full(tmp_path / "spool", "w+"), 256)  # the first message stays in it
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: spool)
+    with pytest.raises(TransferError, match=r"no room for a transfer \(No space left on device\)"):
+        taker.refresh(expired=False)  # and closing it fails again
+    assert taker.held is None

@@ -19,6 +19,7 @@ from website import problem, serving
 
 from dnsbl import clock
 from dnsbl.following.minisign import PublicKey
+from dnsbl.subjects import parse
 from dnsbl.web import models_exports as models
 from dnsbl.zones.given import SHARED
 from dnsbl.zones.served import read_pointer
@@ -213,6 +214,25 @@ async def test_what_may_not_be_given_away_is_not(site: Any, terms: str) -> None:
         else:
             assert status == (404 if name in what else 200)
             assert b"8.8.0.7" not in body
+
+
+async def test_files_before_are_those_that_were_given(site: Any) -> None:
+    """What is withheld no more, as it is listed no more, is in the zone's own file of the same name."""
+    store = site.app.store
+    kept = store.source("kept", "import", trust=0.9, redistribute=False)
+    for hits in (["46.1.2.3"], ["46.1.2.3", "46.1.2.5"]):
+        store.replace_entries(kept.id, {parse(each): 1 for each in hits}, {}, "spam", 1700000001)
+        await asyncio.to_thread(site.app.settle)
+    said = models.ZoneSnapshot.model_validate_json((await got(site, "/v1/zones/ip/snapshot"))[1])
+    store.replace_entries(kept.id, {}, {}, "spam", 1700000002)
+    await asyncio.to_thread(site.app.settle)
+    now = models.ZoneSnapshot.model_validate_json((await got(site, "/v1/zones/ip/snapshot"))[1])
+    assert said.delta
+    assert now.serial != said.serial
+    for name in (said.base.name, said.delta.name, now.base.name):
+        status, body, _ = await got(site, f"/v1/zones/ip/snapshot/{name}")
+        assert status == (200 if name == now.base.name else 404)
+        assert bytes((3, 2, 1, 46)) not in body
 
 
 def withhold(site: Any, directory: Path, terms: str) -> None:

@@ -10,9 +10,10 @@ from worlds import World, zone
 from dnsbl.store import Decision, ListingRow
 from dnsbl.subjects import parse
 from dnsbl.zones import maker
-from dnsbl.zones.contents import Contents, Node, contents
+from dnsbl.zones.contents import Contents, contents
 from dnsbl.zones.difference import Change, Step
-from dnsbl.zones.export.bind import lines
+from dnsbl.zones.export.bind import ByMask, lines, row_lines
+from dnsbl.zones.recordset import name_rows
 from dnsbl.zones.served import ServedZone
 
 CODES = [
@@ -60,9 +61,13 @@ def publish(made: World, name: str, whole: bool) -> ServedZone:
 
 def records(held: Contents) -> Records:
     """(owner, type and data) of all that a master file has below the origin; no record twice."""
+    return said(lines(held))
+
+
+def said(text: Iterable[str]) -> Records:
     found: list[tuple[str, str]] = []
     owner = ""
-    for line in "".join(lines(held)).splitlines():
+    for line in "".join(text).splitlines():
         name, tab, data = line.partition("\t")
         if tab:
             owner = name or owner
@@ -72,16 +77,10 @@ def records(held: Contents) -> Records:
     return set(below)
 
 
-class Changed(list[Node]):
-    """The names of a change, as `Names` gives them."""
-
-    def nodes(self) -> Iterable[Node]:
-        return self
-
-
 def of_change(step: Step, change: Change) -> Records:
-    names = Changed(change.names)
-    return records(Contents(step.zone, 1, 1, change.ip4, change.ip6, change.deep, names))  # type: ignore[arg-type]
+    zone = step.zone
+    names = row_lines(name_rows(change.names, zone), "", ByMask(zone))
+    return records(Contents(zone, 1, 1, change.ip4, change.ip6, change.deep)) | said(names)
 
 
 def check(old: ServedZone, new: ServedZone, step: Step | None) -> None:

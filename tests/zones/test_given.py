@@ -91,6 +91,17 @@ def test_a_view_that_is_still_the_same_is_not_read_again(w: World) -> None:
     assert later.base is view.base
 
 
+@pytest.mark.parametrize("left", [{FREE: 1}, {FREE: 1, "5.5.6.6": 1}])
+def test_no_file_that_is_given_has_what_was_withheld_until_now(w: World, left: dict[str, int]) -> None:
+    """A delta that takes it out of the zone leaves it in the base, which mirrors fetch."""
+    publish_with(w, {FREE: 1, KEPT: 1}, {KEPT: 0})
+    publish_with(w, left, {})
+    view = taken(w)
+    assert given_directory(directory(w)) == directory(w)
+    for file in (view.base, view.delta):
+        assert file is None or codes4(ServedZone(file), KEPT_ADDRESS) == set()
+
+
 SUBJECTS = ["5.5.5.0/24", "5.5.5.5", "5.5.6.6", "2a00:1:2:3::/64", "2a00:1:2::/48"]
 turns = st.lists(
     st.tuples(
@@ -152,6 +163,34 @@ def test_another_store_gives_no_more_than_it_may(w: World) -> None:
         assert codes4(taken(w), KEPT_ADDRESS) == set()
         assert codes4(taken(w), 0x05050606) == {0}
         check(old, taken(w), Journal(directory(w)).between(old.serial, taken(w).serial))
+
+
+@pytest.mark.parametrize("already", [{}, {"5.5.6.6": 0}])
+@pytest.mark.parametrize("fails", [False, True])
+def test_terms_that_become_narrower_give_nothing_from_before(
+    w: World, monkeypatch: pytest.MonkeyPatch, already: dict[str, int], fails: bool
+) -> None:
+    """Not in a base under a delta, not as what leaves by the journal, and not where the disk is full."""
+    source = w.store.source("list", "import", trust=0.9)
+    publish_with(w, {FREE: 1, KEPT: 1, "5.5.6.6": 1}, already)
+    old = taken(w).serial
+    w.store.set_source(source.id, redistribute=False)
+    with monkeypatch.context() as patched:
+        if fails:
+            patched.setattr(Maker, "make", failing(directory(w) / SHARED))
+        served = publish_with(w, {FREE: 1, KEPT: 1, "5.5.6.6": 1, "5.5.7.7": 1}, {KEPT: 0, **already})
+        if fails:
+            with pytest.raises(SnapshotError, match="could not be written yet"):
+                given(directory(w))
+    w.now += giving.RETRY
+    w.publish("ip")
+    view = taken(w)
+    assert view.serial == served.serial
+    for file in (view.base, view.delta):
+        assert file is None or codes4(ServedZone(file), KEPT_ADDRESS) == set()
+    assert Journal(directory(w)).between(old, view.serial) is None
+    later = publish_with(w, {FREE: 1, KEPT: 1, "5.5.7.7": 1}, {KEPT: 0})
+    check(view, taken(w), Journal(directory(w)).between(view.serial, later.serial))
 
 
 # failures

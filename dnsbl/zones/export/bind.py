@@ -10,6 +10,7 @@ from ...config import ZoneDef
 from ..apex import SHA384, SIMPLE
 from ..blocks import Blocks
 from ..contents import Contents
+from ..inorder import known
 from ..recordset import (
     MAX_NAME,
     MAX_STRING,
@@ -22,11 +23,11 @@ from ..recordset import (
     deep_rows,
     full_text,
     letters,
-    name_rows,
     parts,
     rows4,
     rows6,
     strings,
+    written_rows,
 )
 from ..table import distinct
 from .text import addresses4, chunked, header, reversed4
@@ -85,7 +86,7 @@ def part_lines(held: Contents, part: Part) -> Iterator[str]:
         yield from chunked(row_lines(others, below, records))
     yield from chunked(row_lines(chain.from_iterable(map(rows6, blocks6(held.ip6, part))), below, records))
     yield from chunked(row_lines(deep_rows(held.deep, part), below, records))
-    yield from chunked(row_lines(name_rows(held.names.nodes(), held.zone), below, records))
+    yield from chunked(row_lines(written_rows(known(held.names), held.zone), below, records))
 
 
 def host_lines(hosts: Blocks, below: str, records: ByMask) -> Iterator[str]:

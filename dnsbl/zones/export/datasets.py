@@ -16,10 +16,11 @@ import numpy as np
 
 from ..blocks import deep_networks, networks
 from ..contents import Contents, Kind
+from ..inorder import subtrees
 from ..table import Pieces, Words
 from ..written import name_text
 from .rbldnsd import NOTES_EXACT, NOTES_NAMES, entry6, specials, value
-from .text import chunked, header, networks4
+from .text import chunked, header, name_lines, networks4
 
 __all__ = ["dnset_lines", "ip4set_lines", "ip4trie_lines", "ip6trie_lines"]
 
@@ -55,8 +56,8 @@ def dnset_lines(held: Contents) -> Iterator[str]:
     exact = held.zone.exact
     yield head(held, "dnset", *(NOTES_EXACT if exact else NOTES_NAMES))
     dot = "" if exact else "."
-    yield from by_code(held, lambda code: chunked(f"{dot}{name_text(name)}\n" for name in held.names.listed(code)))
-    yield from chunked(f"!.{name_text(node.name)}\n" for node in held.names.nodes() if node.kind is Kind.HOLE)
+    yield from by_code(held, lambda code: name_lines(held.names, code, dot))
+    yield from chunked(f"!.{name_text(node.name)}\n" for node in subtrees(held.names).nodes() if node.kind is Kind.HOLE)
 
 
 def head(held: Contents, kind: str, *more: str) -> str:

@@ -16,9 +16,10 @@ from ...subjects import zone_name
 from ..blocks import Blocks, deep_networks, networks
 from ..contents import Contents, Kind, Names
 from ..exact import test_points
+from ..inorder import known
 from ..recordset import subject_of
 from ..table import Deep, Pieces, merge
-from ..written import name_text, network6
+from ..written import network6
 from .text import LINES, addresses4
 
 __all__ = ["NOTE", "Lines", "Part", "entries", "merged", "networks6", "public", "subjects4", "told"]
@@ -54,11 +55,8 @@ def outside(table: Pieces, low: int, high: int) -> Pieces:
 
 
 def without_tests(zone: ZoneDef, names: Names) -> Names:
-    if zone.exact:
-        tests = tuple(zone_name(subject).replace(b".", b"\0") + b"\0\0" for subject in test_points(zone))
-    else:
-        tests = (b"test\0",)
-    return Names([row for row in names.rows if not row.startswith(tests)], names.masks, names.exact)
+    tests = [*map(zone_name, test_points(zone))] if zone.exact else [b"test"]
+    return names.without(tests)
 
 
 def merged(held: Contents) -> Contents:
@@ -127,9 +125,9 @@ def networks6(held: Contents) -> Iterator[tuple[int, int, int]]:
 
 def named(held: Contents) -> Iterator[tuple[str, int]]:
     kind = held.zone.kind
-    for node in held.names.nodes():
-        if node.kind is Kind.LISTED or node.kind is Kind.HOLE:
-            yield (subject_of(node.name, kind) if held.zone.exact else name_text(node.name)), node.mask
+    for name, mask, what in known(held.names):
+        if what is Kind.LISTED or what is Kind.HOLE:
+            yield (subject_of(name, kind) if held.zone.exact else name), mask
 
 
 def batches(rows: Iterable[tuple[str, int]]) -> Iterator[Sequence[tuple[str, int]]]:

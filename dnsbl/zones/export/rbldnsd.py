@@ -23,9 +23,10 @@ import numpy as np
 from ...config import CodeDef, ZoneDef, template
 from ..blocks import deep_networks, networks
 from ..contents import Contents
+from ..inorder import taken
 from ..table import Pieces, merge
-from ..written import name_text, network6
-from .text import chunked, header, networks4
+from ..written import network6
+from .text import chunked, header, name_lines, networks4
 
 __all__ = ["NOTES_EXACT", "NOTES_NAMES", "entry6", "lines", "plain", "specials", "value"]
 
@@ -45,7 +46,7 @@ def lines(held: Contents) -> Iterator[str]:
     notes = [note.format(origin=zone.origin) for note in NOTES]
     yield header(held, "#", [*notes, *(NOTES_IP if zone.kind == "ip" else NOTES_EXACT if zone.exact else NOTES_NAMES)])
     yield specials(zone, held.serial) + apex(zone)
-    taken = held.names.taken()
+    without = taken(held.names)
     for number, code in enumerate(zone.codes):
         if zone.kind == "ip":
             yield dataset("ip4set", code)
@@ -54,7 +55,7 @@ def lines(held: Contents) -> Iterator[str]:
             yield from chunked(addresses6(held, number))
         else:
             yield dataset("dnset", code)
-            yield from names(held, taken, number)
+            yield from names(held, without, number)
 
 
 def specials(zone: ZoneDef, serial: int) -> str:
@@ -121,8 +122,8 @@ def entry6(first: int, prefix: int) -> str:
     return text + "\n"
 
 
-def names(held: Contents, taken: Sequence[tuple[bytes, int]], code: int) -> Iterator[str]:
+def names(held: Contents, without: Sequence[tuple[str, int]], code: int) -> Iterator[str]:
     """Listed names, with all below them unless the zone is exact, and those below that do not answer with the code."""
     dot = "" if held.zone.exact else "."
-    yield from chunked(f"{dot}{name_text(name)}\n" for name in held.names.listed(code))
-    yield from chunked(f"!.{name_text(name)}\n" for name, mask in taken if mask >> code & 1)
+    yield from name_lines(held.names, code, dot)
+    yield from chunked(f"!.{name}\n" for name, mask in without if mask >> code & 1)

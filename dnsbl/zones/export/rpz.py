@@ -20,7 +20,7 @@ from ...config import ZoneDef
 from ...model import WHITE
 from ..blocks import networks
 from ..contents import Contents, Kind
-from ..written import name_text
+from ..inorder import known
 from .entries import NOTE, networks6, public
 from .text import chunked, header, reversed4
 
@@ -70,10 +70,10 @@ class Actions(dict[int, str]):
 
 def names(held: Contents, actions: Actions, room: int) -> Iterator[str]:
     """What is too long to be asked for is left out."""
-    for node in held.names.nodes():
-        if node.kind is Kind.EMPTY or len(node.name) > room:
+    for name, mask, kind in known(held.names):
+        if kind is Kind.EMPTY or len(name) > room:
             continue
-        name, action = name_text(node.name), actions[node.mask]
+        action = actions[mask]
         yield f"{name}\t{action}*.{name}\t{action}" if len(name) + 2 <= room else f"{name}\t{action}"
 
 

@@ -15,8 +15,9 @@ from ...clock import rfc3339
 from ..blocks import Blocks
 from ..contents import Contents
 from ..table import Words
+from ..tree import Names
 
-__all__ = ["LINES", "about", "addresses4", "chunked", "header", "networks4", "reversed4"]
+__all__ = ["LINES", "about", "addresses4", "chunked", "header", "name_lines", "networks4", "reversed4"]
 
 LINES = 8192  # lines put together before they are passed on
 HALF = np.uint64(16)
@@ -73,6 +74,12 @@ def chunked(lines: Iterable[str]) -> Iterator[str]:
             gathered.clear()
     if gathered:
         yield "".join(gathered)
+
+
+def name_lines(names: Names, code: int, dot: str) -> Iterator[str]:
+    """The listed names that answer with a code, each after a dot or nothing."""
+    for some in names.listed(code):
+        yield "".join([f"{dot}{name}\n" for name in some])
 
 
 def header(held: Contents, mark: str, notes: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from test_export_names import NAMES
 
 from dnsbl.config import ZoneDef
 from dnsbl.model import CATEGORIES
-from dnsbl.zones import packed_names
+from dnsbl.zones import inorder, nodes, packed_names
 from dnsbl.zones.contents import Contents, contents
 from dnsbl.zones.difference import difference
 from dnsbl.zones.served import ServedZone
@@ -59,11 +59,15 @@ def test_a_transfer_of_addresses_is_the_master_file(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from([DOMAIN, wordy("domain")]), names, exemptions, st.sampled_from([1, 2, 5, packed_names.SOME]))
+@given(st.sampled_from([DOMAIN, wordy("domain")]), names, exemptions, st.sampled_from([1, 2, 5, packed_names.MANY]))
 def test_a_transfer_of_names_is_the_master_file(
     described: ZoneDef, listed: Mapping[str, set[int]], exempt: set[str], some: int
 ) -> None:
-    with mock.patch.object(packed_names, "SOME", some):
+    with (
+        mock.patch.object(packed_names, "MANY", some),
+        mock.patch.object(inorder, "SOME", some),
+        mock.patch.object(nodes, "KNOWN", some),
+    ):
         assert_same(held_by(described, listed, exempt))
 
 

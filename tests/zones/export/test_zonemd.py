@@ -18,7 +18,7 @@ from test_export_names import NAMES
 from test_wire import IP, addresses, exemptions, held_by, names, wordy
 
 from dnsbl.config import ZoneDef
-from dnsbl.zones import canonical, packed_names
+from dnsbl.zones import canonical, inorder
 from dnsbl.zones.contents import Contents
 from dnsbl.zones.export.bind import lines
 from dnsbl.zones.zonemd import digest
@@ -49,7 +49,7 @@ def test_addresses_are_digested_in_canonical_order(
 def test_names_are_digested_in_canonical_order(
     described: ZoneDef, listed: Mapping[str, set[int]], exempt: set[str], some: int
 ) -> None:
-    with mock.patch.object(packed_names, "SOME", some), mock.patch.object(canonical, "SOME", some):
+    with mock.patch.object(inorder, "SOME", some), mock.patch.object(canonical, "SOME", some):
         assert_verified(held_by(described, listed, exempt))
 
 
