@@ -24,7 +24,7 @@ from dnsbl.app import App
 from dnsbl.config import ZoneDef
 from dnsbl.store import Exemption
 
-STEPS = int(os.environ.get("DNSBL_TRANSFER_STEPS", "12"))  # the long run of issue 6 has 200
+STEPS = int(os.environ.get("DNSBL_TRANSFER_STEPS", "12"))  # a long run has 200
 QUESTIONS = int(os.environ.get("DNSBL_TRANSFER_QUESTIONS", "300"))  # and asks 5,000
 WINDOW = 50
 NOERROR, NXDOMAIN = 0, 3

@@ -802,7 +802,8 @@ with App(found) as app:
     print(opened.removal.id, opened.removal.state, flush=True)
     if moment == "grant":
         die()
-    setattr(app.publishers["ip"], moment, die)
+    publisher = app.publishers["ip"]
+    setattr(publisher.maker if moment == "swap" else publisher, moment, die)
     app.settle()
 """
 
