@@ -166,7 +166,13 @@ def encrypted(sock: socket.socket, primary: Primary) -> ssl.SSLSocket:
         raise TransferError(f"follow.tls_ca {primary.tls_ca}: no certificates in PEM ({reason(error)})") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([ALPN])
-    made = context.wrap_socket(sock, server_hostname=primary.tls_name or primary.address)
+    # Asked for by itself: on a connection that was reset meanwhile it would be left out without a word.
+    made = context.wrap_socket(sock, server_hostname=primary.tls_name or primary.address, do_handshake_on_connect=False)
+    try:
+        made.do_handshake()
+    except BaseException:
+        made.close()
+        raise
     if made.selected_alpn_protocol() != ALPN:
         made.close()
         raise TransferError(f"{primary}: speaks TLS, but not DNS (no ALPN `{ALPN}`)")

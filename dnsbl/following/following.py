@@ -89,6 +89,12 @@ def source_of(zone: ZoneDef, follow: FollowConfig, directory: Path, keys: Mappin
     return Taking(zone, directory, primaries_of(follow, key))
 
 
+def heard(task: asyncio.Task[tuple[int, str]]) -> None:
+    """What a refresh ends with, that was closed half-way, is no fault: whoever still waits is told by the task."""
+    if not task.cancelled():
+        task.exception()
+
+
 class Follower:
     """One zone and when it is refreshed."""
 
@@ -139,6 +145,7 @@ class Follower:
         """`Source.refresh` in a thread. Who is cancelled waits for its end: it may be about to swap the pointer, and
         whoever follows the zone next begins with what is there."""
         refresh = asyncio.create_task(asyncio.to_thread(self.source.refresh, expired))
+        refresh.add_done_callback(heard)
         try:
             return await asyncio.shield(refresh)
         except asyncio.CancelledError:

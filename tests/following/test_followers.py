@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable
@@ -87,7 +88,8 @@ async def test_after_a_failure_it_is_tried_again_and_said_once(
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_it_ends_when_its_refresh_has_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["done", "cut"])
+async def test_it_ends_when_its_refresh_has_ended(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
     class Slow(Source):
         def __init__(self) -> None:
             super().__init__()
@@ -96,6 +98,8 @@ async def test_it_ends_when_its_refresh_has_ended(tmp_path: Path) -> None:
         def refresh(self, expired: bool) -> tuple[int, str]:
             self.loop.call_soon_threadsafe(self.asked.put_nowait, expired)
             assert self.hung_up.wait(WITHIN) and self.may_end.wait(WITHIN)
+            if how == "cut":
+                raise TransferError("the transfer was cut")
             return 7, "192.0.2.1:53"
 
         def close(self) -> None:
@@ -110,6 +114,9 @@ async def test_it_ends_when_its_refresh_has_ended(tmp_path: Path) -> None:
     source.may_end.set()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
+    del task
+    gc.collect()  # a task that nobody asked how it ended says so as it goes
+    assert caplog.records == []
 
 
 async def test_a_configuration_of_no_use_leaves_the_others(
@@ -213,3 +220,8 @@ def test_certificates_that_cannot_be_read_are_not_the_primarys_fault(tmp_path: P
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(TransferError, match=r"tls_ca .*none.pem: no certificates in PEM \(No such file"):
         encrypted(ours, Primary("192.0.2.1", 853, tls=True, tls_ca=tmp_path / "none.pem"))
+
+
+def test_a_connection_that_was_reset_is_no_server_without_dns() -> None:
+    with socket.socket() as sock, pytest.raises(OSError, match="not connected"):
+        encrypted(sock, Primary("192.0.2.1", 853, tls=True))
