@@ -347,7 +347,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_network_is_its_octets(number in any::<u128>(), v4 in any::<u32>()) {
+    fn a_network_is_its_octets(number in 0..0xFFFF_u128 << 112, v4 in any::<u32>()) { // beyond is multicast: no client
         for client in [Client::of(&number.to_be_bytes()), Client::of(&v4.to_be_bytes())] {
             let share = client.share().expect("a network");
             prop_assert_eq!(Share::of(&share.octets()), Some(share));
