@@ -25,6 +25,7 @@ from ..zones.checks import check
 from ..zones.difference import Step
 from ..zones.followed import Followed, read_followed, write_followed
 from ..zones.journal import Journal
+from ..zones.maker import sweep_files
 from ..zones.served import CURRENT, Pointer, ServedZone, read_pointer
 from ..zones.snapshot import EMPTY_NAME, GONE, Snapshot
 from ..zones.table import pieces
@@ -130,7 +131,7 @@ class Install:
                 file.write(orjson.dumps({"base": pointer.base, "delta": pointer.delta, "serial": pointer.serial}))
         except OSError as error:
             raise self.unwritable(error) from error
-        self.sweep(new, old)
+        sweep_files(self.directory, new, old)
         return new
 
     def unwritable(self, error: OSError) -> SnapshotError:
@@ -154,13 +155,6 @@ class Install:
         except (OSError, SnapshotError) as error:
             log.error("zone %s: the journal cannot be written: %s", self.zone.name, error)
         self.journal.clear()
-
-    def sweep(self, new: ServedZone, old: ServedZone | None) -> None:
-        """Remove the files that neither this zone nor the one before names."""
-        keep = {file.path for zone in (new, old) if zone for file in (zone.base, zone.delta) if file}
-        for path in self.directory.iterdir():
-            if path.suffix in (".base", ".delta") and path not in keep:
-                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

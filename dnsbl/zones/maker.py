@@ -21,7 +21,7 @@ from .build import build_base, build_delta
 from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer
 from .snapshot import Snapshot, size_of
 
-__all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker"]
+__all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker", "sweep_files"]
 
 DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
@@ -201,7 +201,12 @@ class Maker:
 
     def sweep_files(self, before: ServedZone | None) -> None:
         """Remove the files that neither this publish nor the one before names: slow readers finish on those."""
-        keep = {file.path for zone in (self.served, before) if zone for file in (zone.base, zone.delta) if file}
-        for path in self.directory.iterdir():
-            if path.suffix in (".base", ".delta") and path not in keep:
-                path.unlink(missing_ok=True)
+        sweep_files(self.directory, self.served, before)
+
+
+def sweep_files(directory: Path, *kept: ServedZone | None) -> None:
+    """Remove the snapshot files of a directory that none of these views is made of."""
+    keep = {file.path for zone in kept if zone for file in (zone.base, zone.delta) if file}
+    for path in directory.iterdir():
+        if path.suffix in (".base", ".delta") and path not in keep:
+            path.unlink(missing_ok=True)
