@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from .recordset import Part, Row, blocks4, blocks6, deep_rows, letters, name_row
 if TYPE_CHECKING:
     from .difference import Change, Step
 
-__all__ = ["ROOM", "Section", "soa_record", "step_sections", "zone_sections"]
+__all__ = ["ROOM", "Section", "StepSections", "soa_record", "step_sections", "zone_sections"]
 
 Section = tuple[int, bytes]  # how many records, and their bytes
 Run = tuple[int, Octets]  # records of a row, and rows
@@ -106,16 +106,26 @@ def sections(found: Iterable[Run]) -> Iterator[Section]:
 # a step
 
 
-def step_sections(step: Step) -> tuple[Iterator[Section], Iterator[Section]]:
-    """The records that a step takes away, and those that it brings; none in both, and neither with the SOA."""
-    zone = step.zone
+class StepSections(NamedTuple):
+    """The records that a step takes away, and those that it brings; neither has the SOA. `kept`: of how many names
+    records stay, while others come or go."""
+
+    removed: Iterator[Section]
+    added: Iterator[Section]
+    kept: int
+
+
+def step_sections(step: Step) -> StepSections:
+    """A step as records. What a name has before and after, the very same, is on neither side."""
+    zone, kept = step.zone, 0
     removed, added = digest_run(zone, step.old, step.zonemd_old), digest_run(zone, step.new, step.zonemd_new)
     for part in parts(zone):
         old, new = Side(zone, step.removed, part), Side(zone, step.added, part)
         cancel(old, new)
+        kept += names_kept(old, new)
         removed.append(old.runs())
         added.append(new.runs())
-    return sections(chain.from_iterable(removed)), sections(chain.from_iterable(added))
+    return StepSections(sections(chain.from_iterable(removed)), sections(chain.from_iterable(added)), kept)
 
 
 def digest_run(zone: ZoneDef, serial: int, digest: bytes) -> list[Iterable[Run]]:
@@ -151,6 +161,14 @@ def cancel(old: Side, new: Side) -> None:
         del old.others[row], new.others[row]
     left, right = both(old.hosts, new.hosts)
     old.hosts, new.hosts = old.hosts.where(~left), new.hosts.where(~right)
+
+
+def names_kept(old: Side, new: Side) -> int:
+    """How many names have a code before and after, and were not cancelled."""
+    _, left, right = np.intersect1d(old.hosts.first, new.hosts.first, assume_unique=True, return_indices=True)
+    before = {name: mask for mask, _, name, _ in old.others if mask >= 0}
+    found = (len(forms) for mask, forms, name, _ in new.others if mask >= 0 and mask & before.get(name, 0))
+    return int(np.count_nonzero(old.hosts.mask[left] & new.hosts.mask[right])) + sum(found)
 
 
 def both(old: Blocks, new: Blocks) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

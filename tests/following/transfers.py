@@ -40,7 +40,7 @@ def differences(steps: Iterable[tuple[ServedZone, ServedZone]], id: int, qtype: 
     zone, last = pairs[-1][1].zone, (1, soa_record(pairs[-1][1].zone, pairs[-1][1].serial))
     yield message(zone, id, qtype, [last])
     for old, new in pairs:
-        removed, added = step_sections(difference(old, new))
+        removed, added, _ = step_sections(difference(old, new))
         yield message(zone, id, qtype, [(1, soa_record(zone, old.serial))])
         for section in removed:
             yield message(zone, id, qtype, [section])

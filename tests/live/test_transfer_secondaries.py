@@ -323,6 +323,23 @@ def test_a_secondary_takes_its_zones_from_the_catalog(directory: Path, kind: typ
         wait_for_all(app, [secondary])
 
 
+def test_knot_lives_where_thousands_of_names_change_codes_at_once(directory: Path) -> None:
+    """Before 3.2.9 it ran out of stack where names were left with more codes, or with fewer, and none came or went."""
+    with distributed(directory, [Knot]) as (server, app, [secondary]):
+        addresses = {subjects.parse(f"46.0.{third}.{fourth}"): 1 for third in range(20) for fourth in range(1, 255)}
+        others = {subjects.parse(f"46.1.{third}.7"): 1 for third in range(200)}  # so that a step is less than the whole
+        source = app.store.source("others", "import", trust=0.95)
+        app.store.replace_entries(source.id, others, {}, "malware", NOW)
+        for step, category in enumerate(("spam", "attack", "spam")):
+            source = app.store.source(category, "import", trust=0.95)
+            app.store.replace_entries(source.id, addresses if step < 2 else {}, {}, category, NOW)
+            app.settle()
+            wait_for_all(app, [secondary])
+        same = Same(dict(app.zones))
+        asked = [("ip", reverse(4, (46 << 24) + number)) for number in range(0, 5120, 17)]
+        same.hold(server.dns_port, secondary, asked)
+
+
 def test_bind_takes_its_zones_over_tls(directory: Path) -> None:
     """RFC 9103, the certificate checked. Knot and NSD speak it from versions on that are newer than Debian's."""
     with distributed(directory, [Bind], tls=True) as (server, app, [secondary]):
