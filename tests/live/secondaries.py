@@ -206,10 +206,14 @@ class Nsd(Secondary):
 
     def configure(self) -> list[str]:
         key, primary, here = self.key, self.primary, self.directory
+        where = (
+            f"127.0.0.1@{primary.tls_port if self.tls else primary.port} {key.name}{' upstream' if self.tls else ''}"
+        )
         text = f"""
 server:
     ip-address: 127.0.0.1
     port: {self.port}
+    tls-cert-bundle: "{here.parent}/cert.pem"
     server-count: 1
     username: ""
     chroot: ""
@@ -228,13 +232,16 @@ key:
     name: "{key.name}"
     algorithm: {key.algorithm}
     secret: "{key.secret}"
+tls-auth:
+    name: upstream
+    auth-domain-name: "primary.test"
 """
         for zone in primary.zones:
             text += f"""
 zone:
     name: "{zone}"
     zonefile: "{zone}.zone"
-    request-xfr: 127.0.0.1@{primary.port} {key.name}
+    request-xfr: {where}
     allow-notify: 127.0.0.1 {key.name}
 """
         (here / "nsd.conf").write_text(text)

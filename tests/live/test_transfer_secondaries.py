@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
-from secondaries import EVERY, Bind, Knot, Primary, Secondary, SharedKey, needs
+from secondaries import EVERY, Bind, Knot, Nsd, Primary, Secondary, SharedKey, needs
 from server import ROOT, Server, free_port, until
 
 from dnsbl import config, subjects
@@ -340,13 +340,16 @@ def test_knot_lives_where_thousands_of_names_change_codes_at_once(directory: Pat
         same.hold(server.dns_port, secondary, asked)
 
 
-def test_bind_takes_its_zones_over_tls(directory: Path) -> None:
-    """RFC 9103, the certificate checked. Knot and NSD speak it from versions on that are newer than Debian's."""
-    with distributed(directory, [Bind], tls=True) as (server, app, [secondary]):
+@pytest.mark.parametrize(
+    ("kind", "said"), [(Bind, "#{}: Transfer status: success"), (Nsd, "127.0.0.1@{} TSIG verified")]
+)
+def test_a_secondary_takes_its_zones_over_tls(directory: Path, kind: type[Secondary], said: str) -> None:
+    """RFC 9103, the certificate checked. Knot speaks it from a version on that is newer than Debian's."""
+    with distributed(directory, [kind], tls=True) as (server, app, [secondary]):
         wait_for_all(app, [secondary])
         app.report("46.0.0.1", "attack", "operator")
         app.settle()
         wait_for_all(app, [secondary])
-        assert f"#{secondary.primary.tls_port}: Transfer status: success" in secondary.log()
+        assert said.format(secondary.primary.tls_port) in secondary.log()
         world, same = World(app, 2), Same(dict(app.zones))
         same.hold(server.dns_port, secondary, world.questions(50))
