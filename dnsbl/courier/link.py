@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-from ..dns.message import Ede, Rcode
+from ..dns.refusals import Refused
 from ..dns.stream import framed, messages
 from ..dns.tcp import client_network
 from ..dns.transfer import Transfer
@@ -26,7 +26,6 @@ STEADY = 60.0  # seconds that it ran: then its end is no repeated failure
 STOP_WITHIN = 5.0
 MAX_FRAME = 2 + 65_535  # octets: a message and its length
 BUFFER = 131_072  # octets of a transfer that wait in the front
-NOT_READY = Rcode.SERVFAIL, Ede.NOT_READY
 
 
 class Link:
@@ -107,12 +106,11 @@ class Link:
             return
         async with self.slots.one(client_network(transfer.client)) as place:
             if not place:
-                log.warning("a transfer of %s to %s was refused: too many run", transfer.zone, transfer.client)
-                yield framed(transfer.refuse(Rcode.REFUSED, Ede.PROHIBITED))
+                yield framed(transfer.refuse(Refused.PLACES))
                 return
             reader = await self.begin(transfer)
             if reader is None:
-                yield framed(transfer.refuse(*NOT_READY))
+                yield framed(transfer.refuse(Refused.NOT_READY))
                 return
             stream, writer = reader
             try:
@@ -141,8 +139,7 @@ async def passed(stream: asyncio.StreamReader, transfer: Transfer) -> AsyncGener
     """What the courier sends, frame by frame."""
     verdict = await frame_of(stream)
     if verdict != Verdict.OK.value:
-        why = (Rcode.REFUSED, Ede.PROHIBITED) if verdict == Verdict.REFUSED.value else NOT_READY
-        yield framed(transfer.refuse(*why))
+        yield framed(transfer.refuse(Refused.TERMS if verdict == Verdict.REFUSED.value else Refused.NOT_READY))
         return
     while message := await frame_of(stream):
         yield message

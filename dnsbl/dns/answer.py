@@ -18,6 +18,7 @@ from .cookies import Cookies, packed_address, secrets_of
 from .counters import Counters
 from .message import Ede, Qclass, Qtype, Query, Rcode, Transport
 from .networks import client_of
+from .refusals import Refusals, Refused
 from .rrl import Limiter, kind_of
 from .samples import Samples
 from .served import Served
@@ -30,6 +31,7 @@ VERSION_NAMES = ((b"version", b"bind"), (b"version", b"server"))
 IDENTITY_NAMES = ((b"id", b"server"), (b"hostname", b"bind"))  # RFC 4892 section 2
 TRANSFERS = (Qtype.AXFR, Qtype.IXFR)
 WHY = {Rcode.NOTIMP: Ede.NOT_SUPPORTED}
+UNSIGNED = {tsig.BADKEY: Refused.UNKNOWN_KEY, tsig.BADSIG: Refused.SIGNATURE, tsig.BADTIME: Refused.TIME}
 
 
 class Zones:
@@ -63,7 +65,7 @@ class Answerer:
         self.identity = settings.nsid.encode("utf-8")[:MAX_IDENTITY]
         self.clock = clock
         self.keys = tsig.keys_of(settings)
-        self.transfers = TransferRung(self, settings)
+        self.transfers = TransferRung(self, settings, Refusals(self.counters.transfers_refused))
         self.catalog_origin = (settings.catalog or "").lower()
         self.catalog: Catalog | None = None  # where there is one, the zones are put in it by whoever puts them here
         self.gate = Gate()
@@ -110,6 +112,8 @@ class Answerer:
         if checked.error:
             query.rcode = Rcode.FORMERR if checked.error == tsig.FORMERR else Rcode.NOTAUTH
             query.notify = False
+            if checked.error in UNSIGNED:  # a secondary that may not even ask for the SOA
+                self.transfers.note(query, UNSIGNED[checked.error])
 
     def signed(self, query: Query, reply: bytes) -> bytes:
         """The reply to a signed query, signed itself."""
@@ -180,12 +184,18 @@ class Answerer:
             return None, self.error(query, Rcode.SERVFAIL, limit, Ede.NOT_READY)
         zone = zones.find(query.labels)
         if zone is None:
-            return None, self.error(query, Rcode.REFUSED, limit, Ede.NOT_AUTHORITATIVE)
+            return None, self.elsewhere(query, limit)
         if zone.expired:
             return zone, self.error(query, Rcode.SERVFAIL, limit, Ede.INVALID_DATA)
         if query.qtype in TRANSFERS:
             return zone, self.transfers.zone(query, zone, limit)
         return zone, self.inside(query, zone, limit)
+
+    def elsewhere(self, query: Query, limit: int) -> bytes:
+        """A name in none of our zones."""
+        if query.qtype in TRANSFERS:
+            return self.transfers.refuse(query, Refused.ZONE, limit)
+        return self.error(query, Rcode.REFUSED, limit, Ede.NOT_AUTHORITATIVE)
 
     def inside(self, query: Query, zone: Served, limit: int) -> bytes:
         """The origin answers everybody; names below it whom the zone's access lets in."""

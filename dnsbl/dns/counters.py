@@ -11,6 +11,7 @@ from typing import Any
 from .access import Reason
 from .cookies import Standing
 from .message import Rcode, Transport
+from .refusals import Refused
 
 __all__ = ["EVENTS", "OTHER", "TYPES", "Counters"]
 
@@ -31,6 +32,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.replies: dict[tuple[str, str, int, str], int] = {}  # (zone, type, rcode, transport)
+        self.transfers_refused: dict[str, int] = {why.value: 0 for why in Refused}
         self.malformed = 0  # FORMERR, and messages too short to be answered
         self.silent = 0  # messages that are themselves replies
         self.truncated = 0  # replies with TC
@@ -60,6 +62,8 @@ class Counters:
         """Count what another has counted."""
         for key, count in other.replies.items():
             self.replies[key] = self.replies.get(key, 0) + count
+        for why, count in other.transfers_refused.items():
+            self.transfers_refused[why] += count
         for name in EVENTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.batches = [one + more for one, more in zip(self.batches, other.batches, strict=True)]
@@ -90,4 +94,6 @@ class Counters:
             for label, value in row.items():
                 by[label][value] = by[label].get(value, 0) + count
             rows.append({**row, "count": count})
-        return {"replies": rows, "by": by, "batches": self.batches, **{name: getattr(self, name) for name in EVENTS}}
+        events = {name: getattr(self, name) for name in EVENTS}
+        refused = self.transfers_refused
+        return {"replies": rows, "by": by, "batches": self.batches, "transfers_refused": refused, **events}

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from .counters import Counters
-from .message import Ede, Rcode
+from .refusals import Refused
 from .stream import framed
 from .transfer import Stream, Transfer
 from .udp import Answer, Faults
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
     def begin(self, transfer: Transfer) -> None:
         """Pass a transfer on. Until its end nothing is read: what is asked meanwhile waits."""
         if self.server.stream is None or not self.private():
-            self.transport.write(framed(transfer.refuse(Rcode.REFUSED, Ede.PROHIBITED)))
+            self.transport.write(framed(transfer.refuse(Refused.TLS if self.server.stream else Refused.NOT_READY)))
             return
         self.transport.pause_reading()
         if self.timer is not None:

@@ -21,6 +21,7 @@ from . import message
 from .catalog import Catalog
 from .message import Ede, Qtype, Query, Rcode
 from .records import RecordSet
+from .refusals import Refusals, Refused
 from .served import Served
 from .stream import Head, Section
 from .tsig import Key, wire_name
@@ -29,7 +30,7 @@ __all__ = ["Access", "Heard", "Refuse", "Stream", "Transfer", "TransferRung", "n
 
 SERIALS = 1 << 32
 Networks = Sequence[IPv4Network | IPv6Network]
-Refuse = Callable[[Rcode, Ede], bytes]  # a reply to the same query that says no, signed like any other
+Refuse = Callable[[Refused], bytes]  # a reply to the same query that says no, signed like any other; noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,15 @@ class Says(Protocol):
 class TransferRung:
     """The rung of the ladder where zones are given away: AXFR, IXFR, the catalog, and NOTIFY from primaries."""
 
-    def __init__(self, says: Says, settings: DnsConfig) -> None:
-        self.says = says
+    def __init__(self, says: Says, settings: DnsConfig, refusals: Refusals) -> None:
+        self.says, self.refusals = says, refusals
         self.access = Access(settings)
         self.heard: Heard | None = None  # who follows zones; set by whoever starts that
 
     def zone(self, query: Query, zone: Served, limit: int) -> bytes | Transfer:
         """AXFR or IXFR of a zone that is served."""
-        if not self.access.allowed(zone.view.zone, query.client, key_of(query)):
-            return self.says.error(query, Rcode.REFUSED, limit, Ede.PROHIBITED)
+        if why := self.access.refusal(zone.view.zone, query.client, key_of(query)):
+            return self.refuse(query, why, limit)
         if len(query.labels) != zone.depth:  # inside a zone, and not one itself
             return self.says.error(query, Rcode.NOTAUTH, limit, Ede.NOT_AUTHORITATIVE)
         soa = zone.apex[Qtype.SOA]
@@ -77,8 +78,8 @@ class TransferRung:
 
     def catalog(self, query: Query, catalog: Catalog, limit: int) -> bytes | Transfer:
         """The catalog zone is for those who may transfer: others learn nothing of it (RFC 9432 section 7)."""
-        if not self.access.allowed(None, query.client, key_of(query)):
-            return self.says.error(query, Rcode.REFUSED, limit, Ede.PROHIBITED)
+        if why := self.access.refusal(None, query.client, key_of(query)):
+            return self.refuse(query, why, limit)
         if query.qtype not in (Qtype.AXFR, Qtype.IXFR):
             rcode, answers, authorities, records = catalog.find(query)
             opt = self.says.opt(query)
@@ -98,8 +99,8 @@ class TransferRung:
         return None
 
     def transfer(self, query: Query, zone: str, sections: Sequence[Section] = ()) -> Transfer:
-        def refuse(rcode: Rcode, why: Ede) -> bytes:
-            return self.says.signed(query, self.says.error(query, rcode, message.MAX_TCP, why))
+        def refuse(why: Refused) -> bytes:
+            return self.says.signed(query, self.refuse(query, why, message.MAX_TCP))
 
         checked = query.checked
         key, mac = (checked.key, checked.mac) if checked else (None, b"")
@@ -107,14 +108,25 @@ class TransferRung:
         serial = query.serial if query.qtype == Qtype.IXFR else None
         return Transfer(zone, serial, query.client, head, refuse, sections)
 
+    def refuse(self, query: Query, why: Refused, limit: int) -> bytes:
+        self.note(query, why)
+        rcode, ede = why.reply
+        return self.says.error(query, rcode, limit, ede)
+
+    def note(self, query: Query, why: Refused) -> None:
+        self.refusals.note(origin_of(query), query.client, query.transport, why)
+
     def notify(self, query: Query, limit: int) -> bytes:
         """A primary says that a zone has changed (RFC 1996 section 4.7): asked for anew, whatever serial it names."""
-        origin = b".".join(query.labels).decode("latin-1")
-        if query.qtype == Qtype.SOA and self.heard and self.heard(origin, query.client, key_of(query)):
+        if query.qtype == Qtype.SOA and self.heard and self.heard(origin_of(query), query.client, key_of(query)):
             query.rcode = Rcode.NOERROR
             return message.build(query, Rcode.NOERROR, limit, self.says.opt(query), authoritative=True)
         query.rcode = Rcode.NOTAUTH
         return self.says.error(query, Rcode.NOTAUTH, limit, Ede.NOT_AUTHORITATIVE)
+
+
+def origin_of(query: Query) -> str:
+    return b".".join(query.labels).decode("latin-1")
 
 
 def key_of(query: Query) -> Key | None:
@@ -128,15 +140,15 @@ class Access:
         self.networks: Networks = settings.transfer
         self.keys = frozenset(map(wire_name, settings.transfer_keys))
 
-    def allowed(self, zone: ZoneDef | None, client: str, key: Key | None) -> bool:
-        """Whether this client may take a zone away; None is what no zone narrows. `key` signed the query."""
+    def refusal(self, zone: ZoneDef | None, client: str, key: Key | None) -> Refused | None:
+        """Why this client may not take a zone away; a zone of None is what no zone narrows. `key` signed the query."""
         if not within(self.networks, client):
-            return False
+            return Refused.ADDRESS
         if zone is not None and zone.transfer is not None and not within(zone.transfer, client):
-            return False
+            return Refused.ADDRESS
         narrowed = zone is not None and zone.transfer_keys is not None
         keys = frozenset(map(wire_name, (zone and zone.transfer_keys) or ())) if narrowed else self.keys
-        return not keys or (key is not None and key.name in keys)
+        return None if not keys or (key is not None and key.name in keys) else Refused.KEY
 
     def anybody(self, zone: ZoneDef) -> bool:
         """Whether there is anyone who may transfer a zone."""

@@ -2,9 +2,9 @@
 
 A file: {"pid": 7, "replies": [{"zone", "qtype", "rcode", "transport", "count"}, ...], "batches": [9, 4, ...],
 "talkers": [{"client", "queries"}, ...], "secondaries": [{"secondary", "zone", "serial", "acknowledged",
-"silent_since"}, ...], "malformed": 0, ...}; `pid` may be missing, the file's name has it too, and `batches`, `talkers`
-and `secondaries` are not in those of older versions. A file that is unreadable, or whose process has ended, is
-left out.
+"silent_since"}, ...], "transfers_refused": {"address": 2, ...}, "malformed": 0, ...}; `pid` may be missing, the file's
+name has it too, and `batches`, `talkers`, `secondaries` and `transfers_refused` are not in those of older versions. A
+file that is unreadable, or whose process has ended, is left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .. import clock
 __all__ = ["DnsCounts", "Told", "packets", "read_counts"]
 
 LABELS = ("zone", "qtype", "rcode", "transport")
-NOT_EVENTS = ("pid", "replies", "by", "batches", "talkers", "secondaries")
+NOT_EVENTS = ("pid", "replies", "by", "batches", "talkers", "secondaries", "transfers_refused")
 MAX_FILES = 256
 
 
@@ -46,6 +46,7 @@ class DnsCounts:
 
     replies: Counter[tuple[str, ...]] = field(default_factory=Counter)  # (zone, type, rcode, transport)
     events: Counter[str] = field(default_factory=Counter)
+    transfers_refused: Counter[str] = field(default_factory=Counter)  # by reason
     batches: Counter[int] = field(default_factory=Counter)  # by size: 0 for 1 packet, 1 for 2-3, 2 for 4-7 ...
     talkers: Counter[str] = field(default_factory=Counter)  # queries lately, by client: people's addresses
     secondaries: list[Told] = field(default_factory=list)
@@ -85,7 +86,9 @@ def add(total: DnsCounts, said: dict[str, Any]) -> None:
         )
         for row in said.get("secondaries", ())
     ]  # fmt: skip
+    refused = {str(why): int(count) for why, count in said.get("transfers_refused", {}).items()}
     total.replies.update(replies)
+    total.transfers_refused.update(refused)
     total.secondaries += secondaries
     total.events.update(events)
     total.batches.update(batches)

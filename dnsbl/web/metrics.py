@@ -159,7 +159,10 @@ def dns(counts: DnsCounts) -> Iterator[Metric]:
     )
     for size, count in sorted(counts.batches.items()):
         batches.add_metric([packets(size)], count)
-    yield from (replies, events, batches, *secondaries(counts))
+    refused = CounterMetricFamily("dnsbl_transfers_refused", "Transfers refused, by reason", labels=["reason"])
+    for reason, count in sorted(counts.transfers_refused.items()):
+        refused.add_metric([reason], count)
+    yield from (replies, events, batches, refused, *secondaries(counts))
     yield GaugeMetricFamily("dnsbl_dns_processes", "DNS processes that tell their figures", value=counts.processes)
 
 

@@ -19,6 +19,7 @@ from dnsbl.dns import tsig
 from dnsbl.dns.answer import Answerer
 from dnsbl.dns.catalog import Catalog
 from dnsbl.dns.message import Ede, Rcode
+from dnsbl.dns.refusals import AGAIN, MOST, Refusals, Refused
 from dnsbl.dns.stream import Head, messages
 from dnsbl.dns.transfer import Transfer, newer
 from dnsbl.dns.tsigrecord import find
@@ -140,6 +141,81 @@ def test_a_signed_reply_fits_the_datagram_with_its_signature() -> None:
         assert isinstance(reply, bytes) and len(reply) <= 512 and bool(reply[2] & 2) == cut
 
 
+# what is told of refusals
+
+
+def refused(server: Answerer) -> dict[str, int]:
+    """How often, by reason."""
+    return {why: count for why, count in server.counters.snapshot()["transfers_refused"].items() if count}
+
+
+def signed_by(name: str, secret: bytes = SECRET) -> dns.message.Message:
+    asked = query("SOA")
+    asked.use_tsig(dns.tsig.Key(dns.name.from_text(name), secret, "hmac-sha256"))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "client", "reason", "setting"),
+    [
+        (query(), "198.51.100.1", "address", "dns.transfer"), (query(), CLIENT, "key", "dns.transfer_keys"),
+        (query(key="other"), CLIENT, "key", "transfer_keys"), (signed_by("who"), CLIENT, "unknown_key", "dns.keys"),
+        (signed_by("mirror", b"x" * 16), CLIENT, "signature", "dns.keys"),
+        (query(name="other.example"), CLIENT, "zone", "zones_dir"),
+        (query(name="catalog.example"), "2001:db8:1::1", "key", "dns.transfer_keys"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_told_once_with_its_setting_and_counted_each_time(
+    asked: dns.message.Message, client: str, reason: str, setting: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = answerer(transfer_keys=["mirror"])
+    for _ in range(3):
+        server.reply(asked.to_wire(), "tcp", client)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert asked.question[0].name.to_text(omit_final_dot=True) in said and client in said and setting in said
+    assert refused(server) == {reason: 3}
+
+
+def test_a_late_signature_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    server = answerer()
+    server.clock = lambda: 1
+    server.reply(query("SOA", key="mirror").to_wire(), "udp", CLIENT)
+    assert refused(server) == {"time": 1} and "set the clocks" in caplog.text
+
+
+def test_what_strangers_write_is_told_in_one_line_that_can_be_shown(caplog: pytest.LogCaptureFixture) -> None:
+    wire = query(name="aaa.example").to_wire().replace(b"aaa", b"\n\x1b[")
+    answerer().reply(wire, "tcp", CLIENT)
+    assert r"\n\x1b[.example" in caplog.records[0].getMessage()
+
+
+def test_refusals_are_told_again_after_an_hour_and_scanners_fill_neither_log_nor_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 0.0
+    counts = dict.fromkeys(Refused, 0)
+    refusals = Refusals(counts, lambda: now)
+    for number in range(3 * MOST):
+        refusals.note("bl.example", f"2001:db8:{number:x}::1", "udp", Refused.ADDRESS)
+    assert len(caplog.records) == MOST + 1 and "/metrics" in caplog.records[-1].getMessage()
+    refusals.note("bl.example", CLIENT, "tcp", Refused.ADDRESS)
+    assert CLIENT in caplog.records[-1].getMessage(), "who is where it says it is has a room of its own"
+    assert sum(map(len, refusals.told.values())) == MOST + 1 and counts[Refused.ADDRESS] == 3 * MOST + 1
+    caplog.clear()
+    now = AGAIN
+    refusals.note("bl.example", "2001:db8::2", "udp", Refused.ADDRESS)
+    refusals.note("bl.example", "2001:db8::3", "udp", Refused.ADDRESS)
+    assert len(caplog.records) == 1, "one /64 is one client"
+
+
+def test_who_finds_no_place_is_refused_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    server = answerer()
+    found = ask(server, query())
+    assert isinstance(found, Transfer)
+    assert dns.message.from_wire(found.refuse(Refused.PLACES)).rcode() == dns.rcode.REFUSED
+    assert refused(server) == {"places": 1} and "too many transfers run" in caplog.text
+
+
 # what
 
 
@@ -185,9 +261,7 @@ def test_a_transfer_that_cannot_be_made_is_refused_signed() -> None:
     asked = query(key="mirror")
     found = ask(answerer(), asked)
     assert isinstance(found, Transfer)
-    said = dns.message.from_wire(
-        found.refuse(Rcode.SERVFAIL, Ede.NOT_READY), keyring=asked.keyring, request_mac=asked.mac
-    )
+    said = dns.message.from_wire(found.refuse(Refused.NOT_READY), keyring=asked.keyring, request_mac=asked.mac)
     assert (dns.rcode.to_text(said.rcode()), said.had_tsig) == ("SERVFAIL", True)
 
 

@@ -162,6 +162,7 @@ async def test_metrics_add_up_what_living_dns_processes_wrote(tmp_path, dead):
     counters.reply("", 16, 5, "tcp")
     counters.malformed, counters.handed, counters.overflowed = 2, 5, 1
     counters.batches = [8, 0, 3, 0, 0, 0, 1, 0]
+    counters.transfers_refused["address"] = 4
     said = {**counters.snapshot(), "talkers": [{"client": "192.0.2.77", "queries": 40}]}
     run = tmp_path / "run"
     run.mkdir()
@@ -185,6 +186,8 @@ async def test_metrics_add_up_what_living_dns_processes_wrote(tmp_path, dead):
     assert found["dnsbl_dns_batches_total"] == {
         "1": 16, "2-3": 0, "4-7": 6, "8-15": 0, "16-31": 0, "32-63": 0, "64-127": 2, "128-255": 0,
     }  # fmt: skip
+    refused = found["dnsbl_transfers_refused_total"]
+    assert (refused["address"], refused["signature"]) == (8, 0)
     assert found["dnsbl_dns_processes"][""] == 2
 
 
