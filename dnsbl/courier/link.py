@@ -14,7 +14,7 @@ from ..dns.refusals import Refused
 from ..dns.stream import framed, messages
 from ..dns.tcp import client_network
 from ..dns.transfer import Transfer
-from .request import LENGTH, Request, Verdict, wake
+from .request import LENGTH, READY, Request, Verdict, wake
 from .slots import Slots
 
 __all__ = ["Link"]
@@ -36,6 +36,7 @@ class Link:
         self.slots = slots or Slots()
         self.control: socket.socket | None = None  # while it runs: requests go in here
         self.process: asyncio.subprocess.Process | None = None
+        self.ended = False  # it did, and does not run again yet
 
     # its life
 
@@ -52,6 +53,7 @@ class Link:
                 failures = 0
             wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
             failures += 1
+            self.ended = True
             log.error("transfers ended (%s); answers go on, they start again in %d s", how, wait)
             await asyncio.sleep(wait)
 
@@ -64,10 +66,18 @@ class Link:
                 self.process = await asyncio.create_subprocess_exec(*self.command, stdin=theirs.fileno())
             self.control = ours
             try:
+                await self.begun(ours)
                 code = await self.process.wait()
             finally:
                 self.control = None
         return f"exit {code}" if code >= 0 else f"signal {-code}"
+
+    async def begun(self, control: socket.socket) -> None:
+        """Wait until it takes requests, or has ended. That it ended was said, so that it is back is too."""
+        with contextlib.suppress(OSError):
+            if await asyncio.get_running_loop().sock_recv(control, len(READY)) == READY and self.ended:
+                self.ended = False
+                log.warning("transfers run again")
 
     def hang_up(self) -> None:
         """Have it read its configuration again."""

@@ -18,7 +18,7 @@ from ..config import Settings
 from ..dns.tsig import keys_of
 from ..errors import ConfigError
 from .giving import Giving
-from .request import MAX_REQUEST, Request, read
+from .request import MAX_REQUEST, READY, Request, read
 
 if TYPE_CHECKING:
     from ..following.following import Following
@@ -46,6 +46,8 @@ class Courier:
         with socket.socket(fileno=os.dup(sys.stdin.fileno())) as control:
             control.setblocking(False)
             loop.add_reader(control, self.take, control)
+            with contextlib.suppress(OSError):  # a front that is gone: found out by reading
+                control.send(READY)
             following = asyncio.create_task(self.follow())
             stop = asyncio.ensure_future(self.stopping.wait())
             await asyncio.wait({stop, following}, return_when=asyncio.FIRST_COMPLETED)

@@ -16,11 +16,12 @@ import orjson
 from ..dns.stream import Head
 from ..dns.tsig import Key
 
-__all__ = ["END", "LENGTH", "MAX_REQUEST", "Request", "Verdict", "frame", "read", "wake"]
+__all__ = ["END", "LENGTH", "MAX_REQUEST", "READY", "Request", "Verdict", "frame", "read", "wake"]
 
 MAX_REQUEST = 4096  # octets: names of 255 octets, a MAC, an OPT record
 LENGTH = struct.Struct("!I")
 END = LENGTH.pack(0)
+READY = b"r"  # all that the courier says by itself, once: it takes requests
 
 
 class Verdict(Enum):

@@ -262,6 +262,7 @@ def test_a_courier_that_dies_cuts_its_transfers_and_is_started_again(served: tup
         raise ConnectionResetError("closed")
     assert received.count(soa_numbers(app)) <= 1
     until(lambda: courier_of(server) not in (None, courier), "it runs again")
+    server.logged("transfers run again")
     assert until(lambda: attempt(server), "transfers run again")
 
 
