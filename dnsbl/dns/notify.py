@@ -3,11 +3,12 @@
 One zone at one secondary is a small machine; none waits for another:
 
     quiet -- a new serial --> asked -- answered, and no newer serial --> quiet
-    asked -- answered, a newer serial --> APART --> asked
-    asked -- not answered within ANSWER, or refused --> pausing -- the pause, or a newer serial and LEAST --> asked
+    asked -- a newer serial --> APART --> asked; an answer to the message before still shows that it lives
+    asked -- ANSWER and the pause are over --> asked, the pause doubled
 
-The pause doubles up to LONGEST, for ever: a secondary that was away for a month is told when it is back. It costs a
-datagram each time, and nothing to the others. The message has the new SOA in it as a hint (section 3.7).
+The pause doubles up to LONGEST, for ever: a secondary that was away for a month is told when it is back. A newer serial
+begins with the shortest again. It costs a datagram each time, and nothing to the others. The message has the new SOA in
+it as a hint (section 3.7).
 
 Untrusted: the replies. One counts that comes from the secondary's address and port, with the id and question it was
 sent, and signed where the message was. "Not implemented" is an answer, too (section 3.12): it will ask by itself.
@@ -16,7 +17,6 @@ sent, and signed where the message was. "Not implemented" is an answer, too (sec
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import struct
@@ -34,8 +34,7 @@ from .tsig import Key, StreamChecker, keys_of, sign_query, wire_name
 __all__ = ["News", "Notifier"]
 
 ANSWER = 3.0  # seconds that a secondary has to answer
-APART = 0.1  # seconds between two messages about one zone
-LEAST = 1.0  # seconds from a message that was not answered to the next, whatever there is to say
+APART = 0.1  # seconds between two messages about one zone, whatever there is to say
 FIRST, LONGEST = 2.0, 60.0  # seconds of the pause after a message that was not answered
 NOTIFY_AA = 0x2400  # RFC 1996 section 3.6
 QR_OPCODE = 0xF8  # of a header's third octet: reply or not, and the opcode
@@ -67,13 +66,21 @@ class Target:
     acknowledged: int | None = None  # serial
     silent_since: int | None = None  # seconds since 1970; None: it answers
     said: str = ""  # what was logged of it
-    newer: asyncio.Event = field(default_factory=asyncio.Event)
+    turn: asyncio.Event = field(default_factory=asyncio.Event)  # a newer serial, or the newest was acknowledged
     task: asyncio.Task[None] | None = None
+    asked: dict[asyncio.Task[None], None] = field(default_factory=dict)  # messages that wait for their answers, in turn
 
     @property
     def name(self) -> str:
         host, port = self.address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def cancel(self) -> list[asyncio.Task[None]]:
+        """Tell it no more; what is to be waited for."""
+        tasks = [*self.asked, *([self.task] if self.task else [])]
+        for task in tasks:
+            task.cancel()
+        return tasks
 
 
 class Notifier:
@@ -97,8 +104,7 @@ class Notifier:
                     key = self.keys[wire_name(secondary.key)] if secondary.key else None
                     self.want(each, address, key)
         for gone in self.targets.keys() - wanted:
-            if task := self.targets.pop(gone).task:
-                task.cancel()
+            self.targets.pop(gone).cancel()
 
     def want(self, news: News, address: Address, key: Key | None) -> None:
         target = self.targets.get((news.zone, address))
@@ -107,7 +113,7 @@ class Notifier:
         elif target.news.serial == news.serial and target.news.origin == news.origin:
             return
         target.news = news
-        target.newer.set()
+        target.turn.set()
         if target.task is None or target.task.done():
             target.task = asyncio.create_task(self.deliver(target))
 
@@ -115,22 +121,27 @@ class Notifier:
         """Until it has heard of the newest serial."""
         pause = FIRST
         while target.acknowledged != target.news.serial:
-            target.newer.clear()
-            news = target.news
-            if trouble := await self.ask(target, news):
-                self.silent(target, trouble)
-                await asyncio.sleep(LEAST)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause - LEAST):
-                        await target.newer.wait()
-                pause = min(2 * pause, LONGEST)
-            else:
-                self.heard(target, news.serial)
+            target.turn.clear()
+            asking = asyncio.create_task(self.ask(target, target.news))
+            target.asked[asking] = None
+            asking.add_done_callback(target.asked.pop)
+            try:
+                async with asyncio.timeout(ANSWER + pause):
+                    await target.turn.wait()
                 pause = FIRST
                 await asyncio.sleep(APART)
+            except TimeoutError:
+                pause = min(2 * pause, LONGEST)
 
-    async def ask(self, target: Target, news: News) -> str:
-        """Send one NOTIFY and wait for its answer; nothing where it was answered, else what went wrong."""
+    async def ask(self, target: Target, news: News) -> None:
+        """Send one NOTIFY, and take its answer or the want of one."""
+        if trouble := await self.trouble(target, news):
+            self.silent(target, trouble)
+        else:
+            self.heard(target, news.serial)
+
+    async def trouble(self, target: Target, news: News) -> str:
+        """What went wrong with one NOTIFY; nothing where it was answered."""
         try:
             door = await self.door(target.address[0])
             rcode = await door.ask(target.address, target.key, news)
@@ -148,9 +159,16 @@ class Notifier:
             target.said = trouble
 
     def heard(self, target: Target, serial: int) -> None:
+        """One message was answered: those before it need not be."""
         if target.said:
             log.info("secondary %s answers again", target.name)
         target.acknowledged, target.silent_since, target.said = serial, None, ""
+        for asking in list(target.asked):
+            if asking is asyncio.current_task():
+                break
+            asking.cancel()
+        if serial == target.news.serial:
+            target.turn.set()
 
     async def door(self, host: str) -> Door:
         """The socket to send from. Secondaries know us by the address that they ask: where one of `dns.listen` can
@@ -184,9 +202,7 @@ class Notifier:
         ]
 
     async def close(self) -> None:
-        tasks = [target.task for target in self.targets.values() if target.task]
-        for task in tasks:
-            task.cancel()
+        tasks = [task for target in self.targets.values() for task in target.cancel()]
         await asyncio.gather(*tasks, return_exceptions=True)
         for door in self.doors.values():
             door.transport.close()
@@ -206,6 +222,8 @@ class Door(asyncio.DatagramProtocol):
     async def ask(self, address: Address, key: Key | None, news: News) -> int:
         """The rcode that one NOTIFY is answered with. Raises TimeoutError."""
         id = secrets.token_bytes(2)
+        while (address, id) in self.waiting:
+            id = secrets.token_bytes(2)
         question = wire_name(news.origin) + struct.pack("!HH", Qtype.SOA, Qclass.IN)
         wire = id + struct.pack("!5H", NOTIFY_AA, 1, 1, 0, 0) + question + news.soa
         mac = b""

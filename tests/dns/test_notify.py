@@ -87,7 +87,7 @@ async def until(condition: Callable[[], object]) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same machine, with pauses of some milliseconds."""
-    for name, value in (("ANSWER", 0.05), ("LEAST", 0.01), ("FIRST", 0.02), ("LONGEST", 0.08), ("APART", 0.01)):
+    for name, value in (("ANSWER", 0.05), ("FIRST", 0.02), ("LONGEST", 0.08), ("APART", 0.01)):
         monkeypatch.setattr(notify, name, value)
 
 
@@ -160,8 +160,53 @@ async def test_its_pauses_grow_and_one_message_at_a_time_is_on_its_way(monkeypat
             await gone.next()
             [door] = notifier.doors.values()
             assert len(door.waiting) <= 1
-    waited = [pause for pause in pauses if pause not in (notify.ANSWER, SECONDS)]
-    assert waited[0] < waited[-1] and waited == sorted(waited) and waited[-1] < notify.LONGEST
+    waited = [pause - notify.ANSWER for pause in pauses if pause not in (notify.ANSWER, SECONDS)]
+    assert waited[0] < waited[-1] and waited == sorted(waited) and waited[-1] <= notify.LONGEST
+
+
+@pytest.fixture
+def patient(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not answered would be sent again long after the test."""
+    monkeypatch.setattr(notify, "ANSWER", 10 * SECONDS)
+
+
+async def test_a_newer_serial_does_not_wait_for_the_answer_to_the_one_before(patient: None) -> None:
+    async with secondary(lambda _: []) as gone, notifying(gone) as notifier:
+        for serial in range(1, 6):
+            notifier.tell([news(serial)])
+            await gone.next()
+        [target] = notifier.targets.values()
+        assert len(target.asked) == 5 and gone.told.empty()
+        notifier.tell([])
+        await until(lambda: not target.asked)
+
+
+async def test_serials_in_quick_succession_are_told_at_most_so_often(
+    patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "APART", 0.2)
+    async with secondary(lambda _: []) as gone, notifying(gone) as notifier:
+        notifier.tell([news(1)])
+        await gone.next()
+        for serial in range(2, 200):
+            notifier.tell([news(serial)])
+            await asyncio.sleep(0)
+        await gone.next()
+        assert gone.told.empty(), "the newest alone"
+
+
+async def test_an_answer_that_was_overtaken_shows_that_the_secondary_lives(patient: None) -> None:
+    kept: list[bytes] = []
+    async with secondary(lambda wire: kept.append(wire) or []) as slow, notifying(slow) as notifier:  # type: ignore[func-returns-value]
+        for serial in (1, 2):
+            notifier.tell([news(serial)])
+            await slow.next()
+        [door] = notifier.doors.values()
+        ours = door.transport.get_extra_info("sockname")
+        for number, serial in enumerate((1, 2)):
+            slow.transport.sendto(acknowledged(kept[number])[0], ours)  # type: ignore[attr-defined]
+            await until(lambda serial=serial: row(notifier, slow)["acknowledged"] == serial)
+        assert slow.told.empty()
 
 
 async def test_not_implemented_is_an_answer_and_a_refusal_is_none(caplog: pytest.LogCaptureFixture) -> None:
