@@ -65,7 +65,7 @@ class Target:
     news: News
     acknowledged: int | None = None  # serial
     silent_since: int | None = None  # seconds since 1970; None: it answers
-    said: str = ""  # what was logged of it
+    trouble: str = ""  # what went wrong with the last message
     turn: asyncio.Event = field(default_factory=asyncio.Event)  # a newer serial, or the newest was acknowledged
     task: asyncio.Task[None] | None = None
     asked: dict[asyncio.Task[None], None] = field(default_factory=dict)  # messages that wait for their answers, in turn
@@ -91,6 +91,7 @@ class Notifier:
         self.keys = keys_of(settings)
         self.targets: dict[tuple[str, Address], Target] = {}
         self.doors: dict[str, Door] = {}  # by our own address
+        self.said: dict[Address, set[str]] = {}  # the troubles of a secondary that were logged
         self.opening = asyncio.Lock()
 
     def tell(self, news: Iterable[News]) -> None:
@@ -105,6 +106,7 @@ class Notifier:
                     self.want(each, address, key)
         for gone in self.targets.keys() - wanted:
             self.targets.pop(gone).cancel()
+            self.over(gone[1])
 
     def want(self, news: News, address: Address, key: Key | None) -> None:
         target = self.targets.get((news.zone, address))
@@ -154,21 +156,37 @@ class Notifier:
     def silent(self, target: Target, trouble: str) -> None:
         if target.silent_since is None:
             target.silent_since = int(time.time())
-        if target.said != trouble:  # said once, not at each try
-            log.warning("secondary %s %s; it is told again of %s", target.name, trouble, target.news.origin)
-            target.said = trouble
+        target.trouble = trouble
+        self.over(target.address)
+        said = self.said.setdefault(target.address, set())
+        if trouble not in said:  # said once, neither at each try nor for each zone
+            said.add(trouble)
+            many = len(self.of(target.address))
+            what = target.news.origin if many == 1 else f"{target.news.origin}, as of each of its {many} zones"
+            log.warning("secondary %s %s; until it answers it is told again of %s", target.name, trouble, what)
 
     def heard(self, target: Target, serial: int) -> None:
         """One message was answered: those before it need not be."""
-        if target.said:
+        target.acknowledged, target.silent_since, target.trouble = serial, None, ""
+        if self.over(target.address):
             log.info("secondary %s answers again", target.name)
-        target.acknowledged, target.silent_since, target.said = serial, None, ""
         for asking in list(target.asked):
             if asking is asyncio.current_task():
                 break
             asking.cancel()
         if serial == target.news.serial:
             target.turn.set()
+
+    def of(self, address: Address) -> list[Target]:
+        """The zones at one secondary."""
+        return [target for target in self.targets.values() if target.address == address]
+
+    def over(self, address: Address) -> bool:
+        """Whether a trouble that was logged is none of any zone's there now; it would be logged anew."""
+        said = self.said.get(address, set())
+        ended = said - {target.trouble for target in self.of(address)}
+        said -= ended
+        return bool(ended)
 
     async def door(self, host: str) -> Door:
         """The socket to send from. Secondaries know us by the address that they ask: where one of `dns.listen` can

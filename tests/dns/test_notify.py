@@ -223,6 +223,46 @@ async def test_not_implemented_is_an_answer_and_a_refusal_is_none(caplog: pytest
     assert len(said) == 1 and "REFUSED" in said[0]
 
 
+async def test_a_dead_secondary_is_said_once_for_all_its_zones_and_once_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "dnsbl.notify")
+    zones = ("ip", "domain", "hash", "white", "phone", "policy", "")
+    away = True
+    async with secondary(lambda wire: [] if away else acknowledged(wire)) as gone, notifying(gone) as notifier:
+        for turn in (1, 2):
+            away = True
+            notifier.tell([news(turn, zone) for zone in zones])
+            await until(lambda: all(each["silent_since"] for each in notifier.snapshot()))
+            away = False
+            await until(lambda turn=turn: all(each["acknowledged"] == turn for each in notifier.snapshot()))
+            [dead, back] = [record.getMessage() for record in caplog.records]
+            assert gone.address in dead and "7 zones" in dead and "answers again" in back
+            caplog.clear()
+
+
+async def test_a_zone_that_is_refused_hides_no_other_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "dnsbl.notify")
+    away = False
+
+    def strict(wire: bytes) -> list[bytes]:
+        refused = [wire[:2] + b"\xa4\x05" + wire[4:]]
+        return refused if b"\x02ip" in wire else [] if away else acknowledged(wire)
+
+    async with secondary(strict) as other, notifying(other) as notifier:
+        notifier.tell([news(1), news(1, "hash")])
+        await until(lambda: {each["zone"] for each in notifier.snapshot() if each["silent_since"]} == {"ip"})
+        away = True
+        notifier.tell([news(1), news(2, "hash")])
+        await until(lambda: all(each["silent_since"] for each in notifier.snapshot()))
+        away = False
+        await until(lambda: {each["zone"] for each in notifier.snapshot() if not each["silent_since"]} == {"hash"})
+    said = [record.getMessage() for record in caplog.records]
+    assert [word for line in said for word in ("REFUSED", "reached", "answers again") if word in line] == [
+        "REFUSED", "reached", "answers again"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
