@@ -6,9 +6,11 @@ courier runs.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Any
 
 from .config import DnsConfig, FollowConfig, Settings, parse_listen
@@ -17,16 +19,21 @@ from .dns import catalog
 from .dns.answer import Answerer
 from .dns.message import Qtype
 from .dns.notify import News, Notifier
+from .dns.served import Served
 from .dns.tcp import ALPN
-from .dns.transfer import Transfer
+from .dns.transfer import Transfer, newer
 from .dns.tsig import Key, wire_name
 from .errors import StartError
+from .zones.given import given_serial, shared_marks
+from .zones.served import zone_directory
 
 __all__ = ["Travel"]
 
 log = logging.getLogger("dnsbl.transfer")
 
 CATALOG = "catalog.json"
+SOA_NUMBERS = 20  # octets at its end: serial, refresh, retry, expire, minimum (RFC 1035 section 3.3.13)
+LOOK_EVERY = 1.0  # seconds between two looks whether what is given away has moved by itself, which it seldom does
 
 
 class Travel:
@@ -34,7 +41,7 @@ class Travel:
 
     def __init__(self, settings: Settings, answerer: Answerer, courier: Sequence[str]) -> None:
         self.settings, self.answerer = settings, answerer
-        self.dns = settings.config.dns
+        self.dns, self.data_dir = settings.config.dns, settings.config.data_dir
         self.tls = context(self.dns)
         self.notifier = Notifier(self.dns)
         wanted = bool(self.dns.transfer or settings.config.follow)
@@ -46,8 +53,11 @@ class Travel:
     async def run(self) -> None:
         self.running = True
         self.tell()
-        if self.link:
-            await self.link.keep()
+        async with asyncio.TaskGroup() as jobs:
+            if self.link:
+                jobs.create_task(self.link.keep())
+            if self.dns.secondaries:
+                jobs.create_task(self.watch())
 
     async def close(self) -> None:
         await self.notifier.close()
@@ -70,17 +80,30 @@ class Travel:
             members = [zone.origin for zone in settings.zones.values() if access.anybody(zone)]
             known = self.answerer.catalog
             if known is None or known.members != sorted(members):
-                path = settings.config.data_dir / CATALOG
+                path = self.data_dir / CATALOG
                 self.answerer.catalog = catalog.kept(path, self.dns.catalog.lower(), members)
         if self.running:
             self.tell()
 
+    async def watch(self) -> None:
+        """Tell of what is given away where it moves while what is answered does not."""
+        known = None
+        while True:
+            marks = shared_marks(zone_directory(self.data_dir, name) for name in self.settings.zones)
+            if marks != known:
+                known = marks
+                try:
+                    self.tell()
+                except Exception:  # the courier is kept on
+                    log.exception("secondaries cannot be told of what is given away")
+            await asyncio.sleep(LOOK_EVERY)
+
     def tell(self) -> None:
-        """NOTIFY for what is answered now."""
-        news = [
-            News(served.name, served.view.zone.origin, served.view.serial, served.apex[Qtype.SOA][1])
-            for served in self.answerer.zones.by_labels.values()
-        ]
+        """NOTIFY for what is given away now."""
+        if not self.dns.secondaries:
+            return
+        served = self.answerer.zones.by_labels.values()
+        news = [each for zone in served if (each := news_of(zone, zone_directory(self.data_dir, zone.name)))]
         if told := self.answerer.catalog:
             news.append(News("", told.origin, told.serial, told.soa()[1]))
         self.notifier.tell(news)
@@ -114,6 +137,19 @@ class Travel:
     def snapshot(self) -> dict[str, Any]:
         """For /metrics and status: how far each secondary is."""
         return {"secondaries": self.notifier.snapshot()}
+
+
+def news_of(served: Served, directory: Path) -> News | None:
+    """What a transfer of a zone gives; None where it gives nothing. What is newer than the answers is told of once they
+    are, too: who asks for the SOA would find nothing new."""
+    serial = given_serial(directory)
+    if serial is None:
+        return None
+    if newer(serial, served.view.serial):
+        serial = served.view.serial
+    soa = served.apex[Qtype.SOA][1]
+    soa = soa[:-SOA_NUMBERS] + serial.to_bytes(4, "big") + soa[4 - SOA_NUMBERS :]
+    return News(served.name, served.view.zone.origin, serial, soa)
 
 
 def is_primary(follow: FollowConfig, client: str, key: Key | None) -> bool:

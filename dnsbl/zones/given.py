@@ -6,12 +6,14 @@ could not be written leaves the one before. Where nothing is withheld, it is the
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import SnapshotError, WithheldError
-from .served import Pointer, ServedZone, read_pointer
+from .served import CURRENT, Pointer, ServedZone, read_pointer
 
-__all__ = ["SHARED", "given", "given_directory"]
+__all__ = ["SHARED", "given", "given_directory", "given_serial", "shared_marks"]
 
 SHARED = "shared"
 
@@ -41,3 +43,28 @@ def given(directory: Path, before: ServedZone | None = None) -> ServedZone | Non
     view = shared.open(before)
     view.withheld = pointer.withheld
     return view
+
+
+def given_serial(directory: Path) -> int | None:
+    """The serial that is given away now; None where nothing is, or nobody can read which."""
+    try:
+        pointer = read_pointer(directory)
+        if pointer is None or (pointer.withheld and pointer.refuses):
+            return None
+        shared = read_pointer(directory / SHARED) if pointer.withheld else pointer
+    except SnapshotError:
+        return None
+    return shared.serial if shared else None
+
+
+def shared_marks(directories: Iterable[Path]) -> list[tuple[int, int] | None]:
+    """By which one moment's shared snapshots are told from the next: they also move when their zones do not. Takes
+    microseconds each."""
+    found: list[tuple[int, int] | None] = []
+    for directory in directories:
+        try:
+            pointer = os.stat(directory / SHARED / CURRENT)  # noqa: PTH116  as in `loaded`
+            found.append((pointer.st_ino, pointer.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return found

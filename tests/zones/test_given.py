@@ -3,9 +3,10 @@ ever stops a publish."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from worlds import EXAMPLES, World, codes4, world, zone
 
+from dnsbl import travel
+from dnsbl.config import Config, DnsConfig, Settings
+from dnsbl.dns.answer import Answerer
+from dnsbl.dns.notify import News, Notifier
 from dnsbl.errors import SnapshotError, WithheldError
 from dnsbl.zones import giving, zonemd
 from dnsbl.zones.contents import contents
 from dnsbl.zones.export import export
-from dnsbl.zones.given import SHARED, given, given_directory
+from dnsbl.zones.given import SHARED, given, given_directory, given_serial
 from dnsbl.zones.journal import Journal
 from dnsbl.zones.maker import Maker
 from dnsbl.zones.publish import Publisher, zone_directory
@@ -226,6 +231,55 @@ def test_what_could_not_be_written_leaves_the_one_before(
     assert taken(w).serial == served.serial
     assert codes4(taken(w), 0x05050602) == {0}
     check(old, taken(w), Journal(directory(w)).between(old.serial, served.serial))
+
+
+async def test_secondaries_are_told_when_what_is_given_moves(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of a serial that no transfer gives yet: who came for it would find nothing new, and not come again."""
+    told: list[News] = []
+    monkeypatch.setattr(Notifier, "tell", lambda _, news: told.extend(news))
+    monkeypatch.setattr(travel, "LOOK_EVERY", 0.005)
+    dns = DnsConfig.model_validate({"secondaries": [{"address": "192.0.2.1:53"}]})
+    config = Config(data_dir=w.directory, dns=dns)
+    old = publish_with(w, {FREE: 1, KEPT: 1}, {KEPT: 0})
+    answerer = Answerer([old], dns)
+    going = travel.Travel(Settings(config=config, path=None, zones={"ip": ZONES["ip"]}, feeds={}), answerer, ())
+    task = asyncio.create_task(going.run())
+    try:
+        await until(lambda: told)
+        with monkeypatch.context() as patched:
+            patched.setattr(Maker, "make", failing(directory(w) / SHARED))
+            served = publish_with(w, {FREE: 1, KEPT: 1, "5.5.6.1": 1}, {KEPT: 0})
+        answerer.replace([served])
+        going.published(going.settings)
+        assert {each.serial for each in told} == {old.serial}
+        w.now += giving.RETRY
+        assert w.publish("ip") is None
+        await until(lambda: told[-1].serial == served.serial)
+        assert told[-1].soa[-20:-16] == served.serial.to_bytes(4, "big")
+        assert {each.soa[-20:-16] for each in told if each.serial == old.serial} == {old.serial.to_bytes(4, "big")}
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await going.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_what_is_refused_or_not_there_has_no_serial_to_tell(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given_serial(directory(w)) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(Maker, "make", failing(directory(w) / SHARED))
+        served = publish_with(w, {FREE: 1, KEPT: 1}, {KEPT: 0})
+    assert given_serial(directory(w)) is None
+    w.now += giving.RETRY
+    assert w.publish("ip") is None
+    assert given_serial(directory(w)) == served.serial
+    (directory(w) / "current").write_text("{")
+    assert given_serial(directory(w)) is None
 
 
 def test_after_a_restart_it_is_caught_up_too(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
