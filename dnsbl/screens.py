@@ -353,6 +353,8 @@ def show_started(value: dict[str, Any]) -> None:
     if value["dns"]:
         path = "native path" if value.get("native") else "Python path"
         click.echo(f"  DNS    {', '.join(value['dns'])} (UDP and TCP), {path}")
+    if value.get("tls"):
+        click.echo(f"  TLS    {', '.join(value['tls'])} (queries and transfers)")
     if value["web"]:
         click.echo(f"  web    http://{value['web']}/")
     if value.get("trap"):
@@ -365,10 +367,17 @@ def show_started(value: dict[str, Any]) -> None:
                 "built-in list and the allow-list keep big mail providers and public resolvers from being listed"
             )
     for zone in value["zones"]:
-        listed = f"{zone['listings']:,} listings" if zone["listings"] is not None else f"serial {zone['serial']}"
-        click.echo(f"  zone   {zone['origin']:<24} {listed}")
+        click.echo(f"  zone   {zone['origin']:<24} {holds(zone, value.get('follows', {}).get(zone['zone'], []))}")
     if value["dns"] and value["zones"]:
         host, _, port = value["dns"][0].rpartition(":")
         origin = next((z["origin"] for z in value["zones"] if z["kind"] == "ip"), None)
         name = f"2.0.0.127.{origin}" if origin else f"test.{value['zones'][0]['origin']}"
         click.echo(f"  try    dig @{host.strip('[]')} -p {port} {name}")
+
+
+def holds(zone: dict[str, Any], primaries: list[str]) -> str:
+    """What is in a zone as the server starts, and where it is taken from."""
+    if not primaries:
+        return f"{zone['listings']:,} listings" if zone["listings"] is not None else f"serial {zone['serial']}"
+    serial = "not taken yet" if zone["serial"] is None else f"serial {zone['serial']}"
+    return f"{serial}, followed from {', '.join(primaries)}"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 import orjson
@@ -89,12 +90,12 @@ def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
     zones = front.back_says.get("zones") or [
         {"zone": name, "origin": view.zone.origin, "kind": view.zone.kind, "serial": view.serial, "listings": None}
         for name, view in front.snapshots.views.items()
-    ]
-    dns = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in front.server.addresses]
+    ] + not_taken(front)
     return {
         **about(front.settings),
         **{name: front.back_says[name] for name in ("feeds_on", "feeds_off") if name in front.back_says},
-        "dns": dns,
+        "dns": shown(front.server.addresses),
+        "tls": shown(front.server.tls_addresses),
         "native": front.native is not None,
         "web": front.back_says.get("web"),
         "jobs": "jobs" in roles,
@@ -102,6 +103,21 @@ def started(front: Front, roles: Sequence[str]) -> dict[str, Any]:
         "unprotected": front.back_says.get("unprotected", 0),
         "zones": zones,
     }
+
+
+def not_taken(front: Front) -> list[dict[str, Any]]:
+    """The zones that are followed and not here yet."""
+    zones, views = front.settings.zones, front.snapshots.views
+    missing = [follow.zone for follow in front.settings.config.follow if follow.zone not in views]
+    return [
+        {"zone": name, "origin": zones[name].origin, "kind": zones[name].kind, "serial": None, "listings": None}
+        for name in missing
+        if name in zones
+    ]
+
+
+def shown(addresses: Sequence[tuple[str, int]]) -> list[str]:
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
 
 
 def about(settings: Settings) -> dict[str, Any]:
@@ -112,7 +128,14 @@ def about(settings: Settings) -> dict[str, Any]:
         "data_dir": str(settings.config.data_dir.resolve()),
         "feeds_on": on,
         "feeds_off": len(feeds) - on,
+        "follows": {each.zone: each.primaries or [site(each.url)] for each in settings.config.follow},
     }
+
+
+def site(url: str) -> str:
+    """A URL without what may be our key to it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def announce(value: dict[str, Any], as_json: bool) -> None:

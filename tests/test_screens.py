@@ -66,3 +66,17 @@ def test_feeds_and_exemptions(narrow: io.StringIO) -> None:
     exemption = {"subject": "2a01:4f8:1:2::/64", "zone": "", "origin": "operator", "reason": "ours since long"}
     screens.show_exemptions([exemption | {"since": TIME, "until": TIME}])
     assert whole(narrow.getvalue()) == 4
+
+
+def test_a_mirror_says_from_where_it_takes_its_zones_and_where_it_speaks_tls(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    zone = {"zone": "ip", "origin": "ip.dnsbl.test", "kind": "ip", "serial": 7, "listings": None}
+    other = {"zone": "domain", "origin": "domain.dnsbl.test", "kind": "domain", "serial": None, "listings": None}
+    follows = {"ip": ["198.51.100.1:53", "198.51.100.2:53"], "domain": ["https://bl.example"]}
+    value = {"version": "1", "data_dir": "/data", "web": None, "jobs": False, "unprotected": 0, "follows": follows}
+    screens.show_started(value | {"dns": ["192.0.2.1:53"], "tls": ["192.0.2.1:853"], "zones": [zone, other]})
+    shown = capsys.readouterr().out
+    assert "TLS    192.0.2.1:853" in shown
+    assert re.search(r"ip\.dnsbl\.test +serial 7, followed from 198\.51\.100\.1:53, 198\.51\.100\.2:53\n", shown)
+    assert re.search(r"domain\.dnsbl\.test +not taken yet, followed from https://bl\.example\n", shown)

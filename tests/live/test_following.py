@@ -99,9 +99,12 @@ def test_a_zone_expires_and_comes_back(tmp_path: Path, native: str) -> None:
 def test_with_another_secret_nothing_is_taken(tmp_path: Path) -> None:
     with pair(tmp_path, secret=OTHER) as (primary, mirror, world):
         publish(world, ("spam", "9.1.0.1"))
-        with primary.server(GIVES), mirror.server() as second:
+        with primary.server(GIVES) as first, mirror.server() as second:
+            assert second.said["follows"]["ip"] == [f"127.0.0.1:{primary.port}"]
+            assert {row["zone"]: row["serial"] for row in second.said["zones"]} == {"ip": None, "domain": None}
             said = second.logged("zone ip: not followed")
             assert "different secrets under one key name" in said
+            first.logged("its signature is wrong; give both servers the same secret")
             assert mirror.view("ip") is None
             assert second.rcode("1.0.1.9.ip.example") in ("SERVFAIL", "REFUSED")
 

@@ -203,6 +203,7 @@ def test_kdig_transfers_over_tls(served: tuple[Server, App]) -> None:
 def test_a_new_certificate_is_used_from_the_next_handshake_on(served: tuple[Server, App]) -> None:
     server, _ = served
     port = int(re.findall(r'tls_listen = \["127.0.0.1:(\d+)"', server.config.read_text())[0])
+    assert server.said["tls"] == [f"127.0.0.1:{port}"]
     before = ssl.get_server_certificate(("127.0.0.1", port))
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     subprocess.run(
