@@ -17,7 +17,7 @@ from . import config
 from .app import App
 from .config import FeedDef, parse_listen
 from .errors import ConfigError, DnsblError, StartError
-from .exporting.scheduled import Scheduled
+from .exporting.scheduled import Fared, Scheduled
 from .hooks.delivering import Deliverer
 from .hooks.following import Follower
 from .intake.feeds import Pulled
@@ -54,6 +54,7 @@ class Back:
         self.traps: Traps | None = None
         self.hooks: Deliverer | None = None
         self.mailer: Mailer | None = None
+        self.scheduled: Scheduled | None = None
         self.schedule = Schedule(self.pull, app.store.feed_states, lambda: take_wanted(app.store))
         self.on_published: Callable[..., None] = lambda _: None
 
@@ -141,7 +142,12 @@ class Back:
 
     def exported_files(self) -> Scheduled:
         config = self.app.settings.config
-        return Scheduled(config.export, config.data_dir, self.path, lambda: self.app.zones)
+        self.scheduled = Scheduled(config.export, config.data_dir, self.path, lambda: self.app.zones)
+        return self.scheduled
+
+    def exports_fared(self) -> Sequence[Fared]:
+        """How it went with each `[[export]]`."""
+        return self.scheduled.fared() if self.scheduled else []
 
     def start_hooks(self) -> None:
         app, contact = self.app, self.app.public_url

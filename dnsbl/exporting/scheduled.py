@@ -12,18 +12,21 @@ import logging
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
+from .. import clock
 from ..config import ZoneDef
 from ..config.distribution import ExportConfig
 from ..errors import SnapshotError
 from ..zones.given import given_directory
 from ..zones.served import read_pointer, zone_directory
 
-__all__ = ["Scheduled"]
+__all__ = ["Fared", "Scheduled"]
 
 log = logging.getLogger("dnsbl.jobs")
 
@@ -31,6 +34,14 @@ LOOK_EVERY = 1.0  # seconds between two looks whether something is due
 MAX_SECONDS = 3600  # of one run; then it is ended, and tried again
 MAX_SAID = 16 * 2**20  # bytes of its answer: a name for each file
 TAIL = 300  # characters shown of what it said where that was no answer
+
+
+class Fared(NamedTuple):
+    """How it went with one `[[export]]` since the start."""
+
+    name: str  # its directory's own; where several have that, with its number
+    good_at: int | None  # seconds since 1970, when it was last brought up to date
+    failures: int
 
 
 class Scheduled:
@@ -61,6 +72,17 @@ class Scheduled:
             if place.is_due(serials, time.monotonic()):
                 place.ran_at, place.serials = time.monotonic(), serials
                 place.say(await self.update(place.number))
+
+    def fared(self) -> list[Fared]:
+        """How it went with each, for /metrics."""
+        named = Counter(place.name for place in self.places)
+        return [
+            Fared(
+                place.name if named[place.name] == 1 else f"{place.name}#{place.number + 1}",
+                place.good_at, place.failures,
+            )
+            for place in self.places
+        ]  # fmt: skip
 
     async def update(self, number: int) -> list[str]:
         """Bring one directory up to date; why files could not be written."""
@@ -96,6 +118,12 @@ class Place:
         self.serials: Mapping[str, int] | None = None  # when it was last brought up to date
         self.ran_at = 0.0
         self.failed: list[str] = []
+        self.good_at: int | None = None  # seconds since 1970
+        self.failures = 0
+
+    @property
+    def name(self) -> str:
+        return self.wanted.directory.name or "files"
 
     def is_due(self, serials: Mapping[str, int], now: float) -> bool:
         if self.serials is None:
@@ -103,7 +131,10 @@ class Place:
         return now - self.ran_at >= self.wanted.every and (bool(self.failed) or serials != self.serials)
 
     def say(self, failed: list[str]) -> None:
-        """Each failure when it is new; that they are over."""
+        """How one run went: each failure when it is new; that they are over."""
+        self.failures += bool(failed)
+        if not failed:
+            self.good_at = clock.now()
         for why in failed:
             if why not in self.failed:
                 log.error("export: %s", why)

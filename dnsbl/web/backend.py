@@ -10,6 +10,7 @@ from ..config import ZoneDef
 from ..config.base import Network
 from ..desk import Desk
 from ..desk.removals import RemovalDesk
+from ..exporting.scheduled import Fared
 from ..intake.gate import Exempt
 from ..keyed import Keyed
 from ..model import Report
@@ -129,4 +130,8 @@ class Backend(Protocol):
 
     def trap_counts(self) -> Mapping[str, int]:
         """What happened to mail for traps in this process, by a word; empty where it takes none."""
+        ...
+
+    def exports_fared(self) -> Sequence[Fared]:
+        """How it went with each `[[export]]` in this process; empty where it writes none."""
         ...

@@ -86,6 +86,7 @@ class LookedUp(Collector):
         yield GaugeMetricFamily("dnsbl_store_up", "Whether the store can be read", value=store_up)
         yield from dns(read_counts(self.backend.app.data_dir / "run"))
         yield from self.traps()
+        yield from self.exports()
 
     def zones(self) -> Iterator[Metric]:
         serial = GaugeMetricFamily("dnsbl_zone_serial", "Serial of the published zone", labels=["zone"])
@@ -142,6 +143,17 @@ class LookedUp(Collector):
         for event, count in sorted(self.backend.trap_counts().items()):
             events.add_metric([event], count)
         yield events
+
+    def exports(self) -> Iterator[Metric]:
+        good = GaugeMetricFamily(
+            "dnsbl_export_success_timestamp_seconds", "When its files were last brought up to date", labels=["export"]
+        )
+        failures = CounterMetricFamily("dnsbl_export_failures", "Runs that left files unwritten", labels=["export"])
+        for fared in self.backend.exports_fared():
+            failures.add_metric([fared.name], fared.failures)
+            if fared.good_at is not None:
+                good.add_metric([fared.name], fared.good_at)
+        yield from (good, failures)
 
 
 def dns(counts: DnsCounts) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dnsbl import clock
 from dnsbl.app import App
 from dnsbl.config.distribution import ExportConfig
 from dnsbl.exporting.scheduled import Place, Scheduled
@@ -35,6 +36,18 @@ def test_a_failure_is_said_once_and_tried_again(place: Place, caplog: pytest.Log
     place.say([])
     place.say([])
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.ERROR, logging.WARNING]
+
+
+def test_how_each_fares_is_told_by_its_directory(tmp_path: Path) -> None:
+    """Of two directories with one name, and of what never succeeded, too."""
+    places = [ExportConfig(directory=tmp_path / name, formats=["bind"]) for name in ("a/out", "b/out", "rsync")]
+    files = Scheduled(places, tmp_path, None, dict)
+    assert files.fared() == [("out#1", None, 0), ("out#2", None, 0), ("rsync", None, 0)]
+    before = clock.now()
+    for failed in (["no space"], ["no space"], []):
+        files.places[1].say(failed)
+    name, good_at, failures = files.fared()[1]
+    assert (name, failures) == ("out#2", 2) and good_at is not None and before <= good_at <= clock.now()
 
 
 async def test_only_its_own_zones_make_it_due(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def test_files_follow_what_is_published_and_say_once_what_fails(tmp_path: Path) 
         server.run("report", "46.7.7.80", "--category", "spam")
         said = server.logged("ip.zone: cannot be written")
         assert "the old file stays" in said
+        until(lambda: b'dnsbl_export_failures_total{export="files"} 0.0' not in server.http("GET", "/metrics")[1])
         server.run("report", "46.7.7.120", "--category", "spam")
         until(lambda: b"46.7.7.120\n" in (files / "ip.cidr").read_bytes(), "the others go on")
         (files / "ip.zone").rmdir()

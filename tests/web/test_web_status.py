@@ -14,6 +14,7 @@ from website import problem, serving
 from dnsbl import config
 from dnsbl.dns.counters import EVENTS, Counters
 from dnsbl.errors import StoreError
+from dnsbl.exporting.scheduled import Fared
 from dnsbl.store import FeedState
 from dnsbl.store.base import HINTS
 from dnsbl.web import models, readiness, state
@@ -218,6 +219,14 @@ async def test_metrics_tell_how_far_each_secondary_is(tmp_path):
     assert found["dnsbl_secondary_acknowledged_serial"] == {"198.51.100.2:53 ip": 9}
     silent = found["dnsbl_secondary_silent_seconds"]
     assert (silent["198.51.100.2:53 ip"], silent["198.51.100.3:53 ip"] > 0) == (0, True)
+
+
+async def test_metrics_tell_how_scheduled_exports_fare(tmp_path):
+    async with serving(tmp_path) as site:
+        site.backend.fared = [Fared("rsync", 1_790_000_000, 0), Fared("mirror#2", None, 3)]
+        found = await figures(site)
+    assert found["dnsbl_export_success_timestamp_seconds"] == {"rsync": 1_790_000_000}
+    assert found["dnsbl_export_failures_total"] == {"rsync": 0, "mirror#2": 3}
 
 
 async def test_metrics_of_an_older_process_lack_only_what_it_did_not_tell(tmp_path):

@@ -16,6 +16,7 @@ from aiohttp import ClientSession, web
 
 from dnsbl import clock, config
 from dnsbl.app import App
+from dnsbl.exporting.scheduled import Fared
 from dnsbl.intake.partners import create_key
 from dnsbl.web.app import WEB, make_app
 from dnsbl.web.openapi import describe
@@ -36,6 +37,7 @@ class Backend:
     def __init__(self, app: App) -> None:
         self.app = app
         self.woken = self.mailed = 0
+        self.fared: list[Fared] = []
 
     def submitted(self) -> None:
         self.woken += 1
@@ -45,6 +47,9 @@ class Backend:
 
     def trap_counts(self) -> dict[str, int]:
         return {}
+
+    def exports_fared(self) -> list[Fared]:
+        return self.fared
 
 
 class Site:
