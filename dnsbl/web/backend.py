@@ -109,6 +109,10 @@ class Parts(Protocol):
 
     def feed_status(self) -> list[dict[str, Any]]: ...
 
+    def followed(self, name: str) -> dict[str, Any] | None:
+        """From whom a zone is taken and how that goes, as `zone list --json` has it; None: it is made here."""
+        ...
+
     def served(self, name: str) -> ServedZone:
         """A zone as it was last published. Raises SnapshotError."""
         ...

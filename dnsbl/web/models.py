@@ -274,6 +274,18 @@ class Code(Out):
     text: str
 
 
+class Following(Out):
+    """How it goes with a zone that is taken from a primary."""
+
+    state: Literal["new", "ok", "failed", "expired"] = Field(
+        description="`failed`: the last try did; `expired`: nobody has confirmed it for too long, it is not answered"
+    )
+    refreshed_at: Time | None = Field(description="When a primary last confirmed or gave it")
+    expires_at: Time | None = Field(description="Until when it is answered if nobody confirms it")
+    primary: str | None = Field(description="Who that was; told to keys with scope `read` only")
+    error: str | None = Field(description="Why the last try failed; told to keys with scope `read` only")
+
+
 class Zone(Out):
     """A zone: where to ask, and what it answers."""
 
@@ -285,6 +297,7 @@ class Zone(Out):
     made_at: Time | None
     listed: int
     codes: list[Code]
+    followed: Following | None = Field(description="Null: it is made here")
 
 
 class Feed(Out):

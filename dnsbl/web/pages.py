@@ -49,10 +49,11 @@ async def status(request: web.Request) -> web.StreamResponse:
     reasons = await state.readiness.reasons()
     try:
         facts = await state.threads.read(state.book.facts)
-        feeds = await state.threads.read(feed_rows, state.backend.app, await may_read(request))
+        everything = await may_read(request)
+        feeds = await state.threads.read(feed_rows, state.backend.app, everything)
     except StoreError:
-        facts, feeds = [], []
-    zones = [each.as_model() for each in facts]
+        facts, feeds, everything = [], [], False
+    zones = [each.as_model(everything) for each in facts]
     return state.pages.render(request, "status.html", zones=zones, feeds=feeds, ready=not reasons)
 
 

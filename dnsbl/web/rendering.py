@@ -26,7 +26,7 @@ from .filters import filters_of
 from .folding import SaidEnvironment
 from .language import Language, Languages, language_of
 from .problems import RETRY_AFTER, Problem
-from .words import CATEGORIES, KINDS, MAILS, MEANINGS, REMOVALS, STATES, TITLES
+from .words import CATEGORIES, FOLLOWED, KINDS, MAILS, MEANINGS, REMOVALS, STATES, TITLES
 
 __all__ = ["Pages"]
 
@@ -35,6 +35,7 @@ TABLES: dict[str, dict[str, str]] = {
     "meanings": MEANINGS,
     "kinds": KINDS,
     "states": STATES,
+    "followed_states": FOLLOWED,
     "removal_states": REMOVALS,
     "mail_states": MAILS,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..phrases import N_
 
-__all__ = ["CATEGORIES", "KINDS", "MAILS", "MEANINGS", "PROOFS", "REMOVALS", "STATES", "TITLES"]
+__all__ = ["CATEGORIES", "FOLLOWED", "KINDS", "MAILS", "MEANINGS", "PROOFS", "REMOVALS", "STATES", "TITLES"]
 
 CATEGORIES = {
     "spam-trap": N_("Mail to spam traps"),
@@ -81,6 +81,13 @@ STATES = {  # of feeds
     "failed": N_("could not be fetched"),
     "quarantined": N_("held back: not believed"),
     "off": N_("off"),
+}
+
+FOLLOWED = {  # of zones that are taken from a primary
+    "new": N_("not taken yet"),
+    "ok": N_("good"),
+    "failed": N_("could not be taken"),
+    "expired": N_("expired: not answered"),
 }
 
 PROOFS = {  # of control, as zones' rules name them

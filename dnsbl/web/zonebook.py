@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from .. import clock
 from ..config import ZoneDef
@@ -13,7 +14,7 @@ from ..errors import SnapshotError
 from ..zones.publish import size_of, zone_directory
 from ..zones.served import read_pointer
 from .backend import Backend
-from .models import Code, Zone
+from .models import Code, Following, Zone
 
 __all__ = ["Facts", "ZoneBook"]
 
@@ -28,6 +29,7 @@ class Snapshot:
     made_at: int
     base: int  # pieces
     delta: int
+    listed: int  # subjects, as whoever made it counted them
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,9 +37,14 @@ class Facts:
     zone: ZoneDef
     listed: int
     snapshot: Snapshot | None  # None: not published, or not readable
-    trouble: str = ""  # why not
+    trouble: str = ""  # why not, or why it is not answered
+    followed: Following | None = None  # None: it is made here
 
-    def as_model(self) -> Zone:
+    def as_model(self, everything: bool = False) -> Zone:
+        """`everything`: for keys that may read. Who the primary is, which errors name, is nobody else's business."""
+        followed = self.followed
+        if followed and not everything:
+            followed = followed.model_copy(update={"primary": None, "error": None})
         zone, snapshot = self.zone, self.snapshot
         return Zone(
             name=zone.name,
@@ -51,6 +58,7 @@ class Facts:
                 Code(code=code.code, categories=code.categories, sublist=code.sublist or None, text=code.text)
                 for code in zone.codes
             ],
+            followed=followed,
         )
 
 
@@ -69,12 +77,18 @@ class ZoneBook:
             return [self.facts_of(zone) for zone in self.backend.app.zones.values()]
 
     def facts_of(self, zone: ZoneDef) -> Facts:
-        listed = self.count(zone.name)
+        followed = following(self.backend.app.followed(zone.name))
+        listed = 0 if followed else self.count(zone.name)
         try:
             snapshot = self.snapshot(zone.name)
         except SnapshotError as error:
-            return Facts(zone, listed, None, str(error))
-        return Facts(zone, listed, snapshot, "" if snapshot else "not published yet")
+            return Facts(zone, listed, None, str(error), followed)
+        if followed and snapshot:
+            listed = snapshot.listed
+        trouble = "" if snapshot else "not published yet"
+        if followed and followed.state == "expired":
+            trouble = "not answered, as its primary has not confirmed it for too long"
+        return Facts(zone, listed, snapshot, trouble, followed)
 
     def serial(self, name: str) -> int | None:
         """What is published now; None: nothing. Raises SnapshotError."""
@@ -89,7 +103,7 @@ class ZoneBook:
         if known is None or known.serial != serial:
             served = self.backend.app.served(name)
             made_at = (served.delta or served.base).info["made_at"]
-            known = Snapshot(served.serial, made_at, size_of(served.base), size_of(served.delta))
+            known = Snapshot(served.serial, made_at, size_of(served.base), size_of(served.delta), served.listings)
             self.snapshots[name] = known
         return known
 
@@ -100,3 +114,16 @@ class ZoneBook:
             count = self.backend.app.store.listing_count(name)
             self.counts[name] = (now, count)
         return count
+
+
+def following(said: dict[str, Any] | None) -> Following | None:
+    """How it goes with a zone, as a model."""
+    if said is None:
+        return None
+    refreshed, expires, error = said["refreshed"], said["expires"], said["error"]
+    state = "failed" if error else "ok" if refreshed else "new"
+    if refreshed and clock.parse_time(expires) < clock.now():
+        state = "expired"
+    primary = said["from"] or None
+    found = {"state": state, "refreshed_at": refreshed, "expires_at": expires, "primary": primary}
+    return Following.model_validate(found | {"error": error or None})

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..errors import SnapshotError, WithheldError
 from ..zones.served import ServedZone
+from .auth import may_read
 from .problems import Problem, busy
 from .responses import json_response
 from .state import WEB, Web
@@ -20,8 +21,9 @@ log = logging.getLogger("dnsbl.web")
 async def list_zones(request: web.Request) -> web.StreamResponse:
     """Every zone with its serial and codes."""
     state = request.app[WEB]
+    everything = await may_read(request)
     facts = await state.threads.read(state.book.facts)
-    return json_response([each.as_model().model_dump() for each in facts])
+    return json_response([each.as_model(everything).model_dump() for each in facts])
 
 
 def need_zone(request: web.Request) -> str:
