@@ -17,7 +17,7 @@ import orjson
 from .. import clock
 from ..config import ZoneDef
 from ..errors import PublishRefused, SnapshotError
-from ..files import replacing
+from ..files import replacing, sync_directory
 from ..zones import names as naming
 from ..zones.arrays import Arrays, write
 from ..zones.build import Answers, ip_arrays
@@ -105,10 +105,20 @@ class Install:
                     path.unlink(missing_ok=True)
                 raise
 
-    def put(self, pointer: Pointer, old: ServedZone | None, verify: Verify) -> ServedZone:
-        """Have files that are here in use, where they may be. Raises as `addresses`."""
-        new = pointer.open(old)
-        return self.swapped(pointer, new, old, self.verified(new, old, verify))
+    def put(self, pointer: Pointer, aside: Pointer, old: ServedZone | None, verify: Verify) -> ServedZone:
+        """Have files in use that are here as `aside` names them, where they may be: what is in use may have the name
+        of one of them. Raises as `addresses`."""
+        with self.locked():
+            new = aside.open(old)
+            step = self.verified(new, old, verify)
+            try:
+                for file, name in ((new.base, pointer.base), (new.delta, pointer.delta)):
+                    if file and name and file.path.name != name:
+                        file.rename(self.directory / name)
+                sync_directory(self.directory)
+            except OSError as error:
+                raise self.unwritable(error) from error
+            return self.swapped(pointer, new, old, step)
 
     def verified(self, new: ServedZone, old: ServedZone | None, verify: Verify) -> Step | None:
         """Check what is to be in use. Raises TransferError, PublishRefused."""

@@ -23,7 +23,6 @@ from ..config import ZoneDef
 from ..config.distribution import FollowConfig
 from ..dns.transfer import newer
 from ..errors import SnapshotError, TransferError
-from ..files import sync_directory
 from ..zones.served import FileName, Pointer, ServedZone
 from .http import Web
 from .install import Install
@@ -35,7 +34,7 @@ MAX_POINTER = 65_536  # bytes of the answer that names the files
 MAX_FILE = 8 * 2**30  # bytes of one file
 TURNS = 3  # how often a file may be gone when it is asked for: each time a newer publish has swept it
 STEP = 1 << 20  # bytes hashed at once
-PART = ".fetch"  # end of the names of files that are not whole
+PART = ".fetch"  # end of the names of files that are not in use yet
 Mark = tuple[int, int, int]
 
 
@@ -116,14 +115,14 @@ class Mirror:
 
     def take(self, signed: Signed) -> bool:
         """Fetch what is not here, check it, put it in place; False where a file is there no more. Raises DnsblError."""
-        files = [file for file in (signed.base, signed.delta) if file]
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            if not all(self.here(file) or self.fetched(file) for file in files):
-                return False
-            sync_directory(self.directory)
+            self.sweep(signed)
+            base, delta = self.found(signed.base), signed.delta and self.found(signed.delta)
         except OSError as error:
             raise SnapshotError(f"{self.directory}: cannot be written ({error.strerror})") from error
+        if base is None or (signed.delta and delta is None):
+            return False
         pointer = Pointer(self.directory, signed.base.name, signed.delta and signed.delta.name, signed.serial)
 
         def verify(view: ServedZone) -> None:
@@ -134,13 +133,25 @@ class Mirror:
                     "the zone's file here differs from the primary's"
                 )
 
-        with self.install.locked():
-            self.held = self.install.put(pointer, self.held, verify)
-        for path in self.directory.glob(f"*{PART}"):
-            path.unlink(missing_ok=True)
+        aside = Pointer(self.directory, base, delta, signed.serial)
+        self.held = self.install.put(pointer, aside, self.held, verify)
         return True
 
     # files
+
+    def sweep(self, signed: Signed) -> None:
+        """Remove what was fetched and is not wanted any more. Raises OSError."""
+        wanted = {part_of(file) for file in (signed.base, signed.delta) if file}
+        for path in self.directory.glob(f"*{PART}"):
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+    def found(self, file: File) -> str | None:
+        """The name that the file has here, once it is; None where the primary has it no more. Raises TransferError,
+        OSError."""
+        if self.here(file):
+            return file.name
+        return part_of(file) if self.fetched(file) else None
 
     def here(self, file: File) -> bool:
         """Whether the very file is here already. Raises OSError."""
@@ -157,8 +168,9 @@ class Mirror:
         return self.sums[path][1] == file.sha256
 
     def fetched(self, file: File) -> bool:
-        """Fetch it, or the rest of it; False where the primary has it no more. Raises TransferError, OSError."""
-        part = self.directory / f"{file.sha256}{PART}"
+        """Fetch it, or the rest of it, beside what is in use; False where the primary has it no more. Raises
+        TransferError, OSError."""
+        part = self.directory / part_of(file)
         with part.open("ab") as content:
             found = self.web.file(f"{self.path}/{file.name}", content, file.size, file.sha256)
             content.flush()
@@ -169,8 +181,12 @@ class Mirror:
         if part.stat().st_size != file.size or sum_of(part) != file.sha256:
             part.unlink()
             raise TransferError(f"{self.web.origin}: {file.name} is not what is signed; it was thrown away")
-        part.rename(self.directory / file.name)
         return True
+
+
+def part_of(file: File) -> str:
+    """The name of a file until it may be in use."""
+    return f"{file.sha256}{PART}"
 
 
 def sum_of(path: Path) -> str:

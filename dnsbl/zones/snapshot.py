@@ -122,6 +122,11 @@ class Snapshot:
         for name, part in parts.items():
             setattr(self, name, part)
 
+    def rename(self, path: Path) -> None:
+        """Give the file its name, in the same directory. Raises OSError."""
+        self.path.rename(path)
+        self.path = path
+
     def is_file(self, path: Path) -> bool:
         """Whether that path is still this very file, unaltered as far as its times tell."""
         try:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from worlds import IP, World, codes4, world
@@ -19,9 +20,11 @@ from dnsbl.following import mirror as mirroring
 from dnsbl.following.http import Web
 from dnsbl.following.mirror import Mirror
 from dnsbl.keyed import Keyed
+from dnsbl.zones.arrays import write
 from dnsbl.zones.publish import zone_directory
 from dnsbl.zones.served import FileName, ServedZone, read_pointer
 from dnsbl.zones.signing import Signer, digest_of
+from dnsbl.zones.snapshot import SECTIONS, Snapshot
 
 PATH = "/v1/zones/ip/snapshot"
 ADDRESS = 0x09020203
@@ -295,6 +298,36 @@ def test_a_snapshot_of_another_zone_is_refused(origin: Origin, tmp_path: Path) -
     with pytest.raises(TransferError, match=r"its snapshot is of ip\.example"):
         Mirror(other, tmp_path / "other", follow(origin)).refresh(expired=True)
     assert not list((tmp_path / "other").glob("current"))
+
+
+def test_what_is_refused_is_not_written_over_what_is_in_use(made: World, origin: Origin, mirror: Mirror) -> None:
+    """The primary was made anew, of another zone, and has a base of the same name."""
+    mirror.refresh(expired=True)
+    path, before = held(mirror).base.path, held(mirror).serial
+    content = path.read_bytes()
+    changed(made)
+    right = {file.path: file.path.read_bytes() for file in (made.served("ip").base, made.served("ip").delta) if file}
+    for each in right:
+        of_another_zone(each)
+    for _ in range(2):
+        with pytest.raises(TransferError, match=r"its snapshot is of other\.example"):
+            mirror.refresh(expired=False)
+    assert path.read_bytes() == content, "a restart begins with it"
+    assert held(Mirror(IP, mirror.directory, follow(origin))).serial == before
+    assert [name.endswith(".base") for name, _ in origin.asked].count(True) == 2, "what is whole is not fetched again"
+    for each, its in right.items():
+        each.write_bytes(its)
+    mirror.refresh(expired=False)
+    assert held(mirror).serial == made.served("ip").serial
+    assert not list(mirror.directory.glob(f"*{mirroring.PART}"))
+
+
+def of_another_zone(path: Path) -> None:
+    """Write a snapshot file anew."""
+    file = Snapshot(path)
+    arrays = {name: np.asarray(getattr(file, name)) for name in SECTIONS if name != "meta"}
+    other = IP.model_copy(update={"origin": "other.example"}).model_dump(mode="json", by_alias=True)
+    write(path, file.info | {"zone": other}, arrays)
 
 
 def test_a_zone_that_loses_too_much_stays(
