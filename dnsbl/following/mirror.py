@@ -12,6 +12,7 @@ takes one, for then the primary itself has gone back.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..config import ZoneDef
 from ..config.distribution import FollowConfig
 from ..dns.transfer import newer
 from ..errors import SnapshotError, TransferError
+from ..zones.difference import Step, step_between
 from ..zones.served import FileName, Pointer, ServedZone
 from .http import Web
 from .install import Install
@@ -36,6 +38,7 @@ TURNS = 3  # how often a file may be gone when it is asked for: each time a newe
 STEP = 1 << 20  # bytes hashed at once
 PART = ".fetch"  # end of the names of files that are not in use yet
 Mark = tuple[int, int, int]
+log = logging.getLogger("dnsbl.following")
 
 
 class File(NamedTuple):
@@ -125,17 +128,28 @@ class Mirror:
             return False
         pointer = Pointer(self.directory, signed.base.name, signed.delta and signed.delta.name, signed.serial)
 
-        def verify(view: ServedZone) -> None:
+        def verify(view: ServedZone) -> Step | None:
             found, own = view.zone, self.zone
             if view.serial != signed.serial or (found.origin, found.kind) != (own.origin, own.kind):
                 raise TransferError(
                     f"{self.web.origin}: its snapshot is of {found.origin} ({found.kind}), serial {view.serial}; "
                     "the zone's file here differs from the primary's"
                 )
+            return self.step_to(view)
 
         aside = Pointer(self.directory, base, delta, signed.serial)
         self.held = self.install.put(pointer, aside, self.held, verify)
         return True
+
+    def step_to(self, view: ServedZone) -> Step | None:
+        """What leads there from what is held, for those who follow us in turn."""
+        if self.held is None or not newer(view.serial, self.held.serial):
+            return None
+        try:
+            return step_between(self.held, view)
+        except Exception:  # no memory, or a fault of ours: the zone goes on to be taken
+            log.exception("zone %s: no step to serial %d: who follows takes it whole", self.zone.name, view.serial)
+            return None
 
     # files
 

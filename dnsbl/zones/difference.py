@@ -21,12 +21,13 @@ from .build import Answers, ranges_of
 from .contents import Node, canonical, canonical6, deep_of, layered
 from .nodes import turned
 from .served import ServedZone
-from .snapshot import Snapshot
+from .snapshot import Snapshot, size_of
 from .table import LAST6, TOP4, Deep, Pieces, ascending, merge, overlay, pieces
 
-__all__ = ["Change", "Step", "difference", "difference_within"]
+__all__ = ["Change", "Step", "difference", "difference_within", "step_between"]
 
 UNBOUNDED = 2**62
+SMALL_STEP = 10_000  # pieces and names; more than half of a larger zone are no step: the whole zone is shorter
 Places = NDArray[np.int64]
 TOPS = {"v4": TOP4, "v6": LAST6}  # the last number of a family
 
@@ -83,6 +84,13 @@ def difference_within(old: ServedZone, new: ServedZone, most: int) -> Step | Non
     if removed.size + added.size > most:
         return None
     return Step(new.zone, old.serial, new.serial, new.made_at, removed, added, old.zonemd, new.zonemd)
+
+
+def step_between(old: ServedZone, new: ServedZone) -> Step | None:
+    """What the journal keeps for those who have `old`; None where the whole zone serves them better."""
+    if old.serial == new.serial or old.zone != new.zone:
+        return None
+    return difference_within(old, new, max(SMALL_STEP, (size_of(new.base) + size_of(new.delta)) // 2))
 
 
 NONE = pieces([])

@@ -19,18 +19,16 @@ from ..reputation.exemptions import Exemptions
 from ..store.contract import Store
 from .checks import check
 from .contents import contents
-from .difference import difference_within
+from .difference import step_between
 from .given import SHARED
 from .journal import Journal
 from .maker import WHOLE, Made, Maker
 from .served import ServedZone
-from .snapshot import size_of
 from .zonemd import digest
 
 __all__ = ["Giving"]
 
 RETRY = 60  # seconds
-SMALL_STEP = 10_000  # pieces and names; more than half of a larger zone are no step: the whole zone is shorter
 EXPECTED = (DnsblError, OSError, MemoryError)  # what has a sentence that says enough
 log = logging.getLogger("dnsbl.zones")
 T = TypeVar("T")
@@ -149,10 +147,7 @@ class Giving:
             self.journal.clear()
 
     def journalled(self, before: ServedZone | None, after: ServedZone) -> bool:
-        if before is None or before.serial == after.serial or before.zone != after.zone:
-            return False
-        most = max(SMALL_STEP, (size_of(after.base) + size_of(after.delta)) // 2)
-        step = difference_within(before, after, most)
+        step = step_between(before, after) if before else None
         if step is None:
             return False
         self.journal.add(step, sum(file.mark[2] for file in (after.base, after.delta) if file))

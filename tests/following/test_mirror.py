@@ -21,10 +21,12 @@ from dnsbl.following.http import Web
 from dnsbl.following.mirror import Mirror
 from dnsbl.keyed import Keyed
 from dnsbl.zones.arrays import write
+from dnsbl.zones.journal import Journal
 from dnsbl.zones.publish import zone_directory
 from dnsbl.zones.served import FileName, ServedZone, read_pointer
 from dnsbl.zones.signing import Signer, digest_of
 from dnsbl.zones.snapshot import SECTIONS, Snapshot
+from dnsbl.zones.wire import step_sections
 
 PATH = "/v1/zones/ip/snapshot"
 ADDRESS = 0x09020203
@@ -169,6 +171,17 @@ def test_the_base_is_fetched_once_and_then_the_deltas(made: World, origin: Origi
     assert suffixes == [".base", ".delta", ".delta"]  # the delta before, too: for slow readers
 
 
+def test_what_changed_leads_on_to_those_who_follow_us(made: World, origin: Origin, mirror: Mirror) -> None:
+    mirror.refresh(expired=True)
+    first = held(mirror).serial
+    for category in ("malware", "dynamic"):
+        changed(made, category)
+        mirror.refresh(expired=False)
+    here, there = (Journal(each).between(first, held(mirror).serial) for each in (mirror.directory, origin.directory))
+    assert here is not None and there is not None
+    assert [list(section) for section in step_sections(here)] == [list(section) for section in step_sections(there)]
+
+
 def test_after_a_restart_nothing_is_fetched_again(origin: Origin, mirror: Mirror) -> None:
     mirror.refresh(expired=True)
     origin.asked.clear()
@@ -262,6 +275,7 @@ def test_an_old_answer_said_again_is_refused_until_the_zone_expires(
     assert held(mirror).serial == made.served("ip").serial
     mirror.refresh(expired=True)
     assert held(mirror).serial == first
+    assert Journal(mirror.directory).legs() == []  # nothing leads to a serial that was there before
 
 
 def test_a_file_that_a_newer_publish_swept_is_asked_for_again(made: World, origin: Origin, mirror: Mirror) -> None:

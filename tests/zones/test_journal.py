@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from worlds import START, World, world, zone
 
 from dnsbl.errors import SnapshotError
-from dnsbl.zones import giving, journal
+from dnsbl.zones import difference, journal
 from dnsbl.zones.arrays import packed, write
 from dnsbl.zones.contents import Kind, Node
 from dnsbl.zones.difference import Change, Step
@@ -135,7 +135,7 @@ def test_another_definition_begins_anew(w: World) -> None:
 
 
 def test_a_change_of_most_of_a_large_zone_is_no_step(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(giving, "SMALL_STEP", 10)
+    monkeypatch.setattr(difference, "SMALL_STEP", 10)
     old = published(w, *(f"5.5.5.{n}" for n in range(0, 60, 2)))
     new = published(w, *(f"5.5.6.{n}" for n in range(0, 60, 2)))
     assert Journal(home(w)).between(old.serial, new.serial) is None
