@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["replacing", "sync_directory"]
+__all__ = ["LEAVE_FREE", "has_room", "replacing", "sync_directory"]
+
+LEAVE_FREE = 256 * 2**20  # bytes of a disk that large files leave to the store and the snapshots
 
 
 @contextmanager
@@ -40,3 +43,8 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def has_room(directory: Path, size: int = 0) -> bool:
+    """Whether the disk has so many bytes more than what is left free. Raises OSError."""
+    return shutil.disk_usage(directory).free >= LEAVE_FREE + size

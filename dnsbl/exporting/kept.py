@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import has_room
 from ..zones.export import export
 from ..zones.served import ServedZone
 from ..zones.signing import Signer
@@ -28,7 +28,6 @@ __all__ = ["Held", "Kept"]
 
 MAX_FILES = 128
 MAX_BYTES = 4 * 2**30
-LEAVE_FREE = 256 * 2**20  # bytes of the disk that are left to the store and the snapshots
 
 
 @dataclass(slots=True, frozen=True)
@@ -94,7 +93,7 @@ class Kept:
 
     def leaving_room(self, content: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in content:
-            if shutil.disk_usage(self.directory).free < LEAVE_FREE:
+            if not has_room(self.directory):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.directory))
             yield chunk
 

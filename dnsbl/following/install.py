@@ -17,7 +17,7 @@ import orjson
 from .. import clock
 from ..config import ZoneDef
 from ..errors import PublishRefused, SnapshotError
-from ..files import replacing, sync_directory
+from ..files import LEAVE_FREE, has_room, replacing, sync_directory
 from ..zones import names as naming
 from ..zones.arrays import Arrays, write
 from ..zones.build import Answers, ip_arrays
@@ -34,6 +34,7 @@ from .contents import Addresses, with_empty
 __all__ = ["Install", "Verify", "names_in"]
 
 Verify = Callable[[ServedZone], Step | None]  # what leads to it from what was held, where that is known
+SMALL = 16 * 2**20  # bytes; a smaller zone is kept up to date on a disk that is nearly full, too
 log = logging.getLogger("dnsbl.following")
 
 
@@ -143,6 +144,14 @@ class Install:
             raise self.unwritable(error) from error
         sweep_files(self.directory, new, old)
         return new
+
+    def need_room(self, size: int, here: int) -> None:
+        """For `size` bytes of a zone, of which so many are here. Raises SnapshotError, OSError."""
+        if size > SMALL and not has_room(self.directory, size - here):
+            raise SnapshotError(
+                f"{self.directory}: no room for zone {self.zone.name}: {LEAVE_FREE // 2**20} MiB of the disk are left "
+                "free; make room there; the old zone stays"
+            )
 
     def unwritable(self, error: OSError) -> SnapshotError:
         return SnapshotError(f"{self.directory}: cannot be written ({error.strerror}); the old zone stays")

@@ -186,6 +186,7 @@ class Mirror:
         TransferError, OSError."""
         part = self.directory / part_of(file)
         with part.open("ab") as content:
+            self.install.need_room(file.size, content.tell())
             found = self.web.file(f"{self.path}/{file.name}", content, file.size, file.sha256)
             content.flush()
             os.fsync(content.fileno())

@@ -175,6 +175,8 @@ class Taking:
         def take(wire: bytes) -> bool:
             try:
                 transfer.message(wire)
+                if transfer.whole:
+                    self.install.need_room(transfer.size, transfer.size)
             except OSError as error:
                 raise SnapshotError(f"{self.install.directory}: no room for a transfer ({error.strerror})") from error
             return transfer.done

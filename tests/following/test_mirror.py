@@ -14,8 +14,10 @@ import orjson
 import pytest
 from worlds import IP, World, codes4, world
 
+from dnsbl import files
 from dnsbl.config.distribution import FollowConfig
 from dnsbl.errors import DnsblError, PublishRefused, SnapshotError, TransferError
+from dnsbl.following import install as installing
 from dnsbl.following import mirror as mirroring
 from dnsbl.following.http import Web
 from dnsbl.following.mirror import Mirror
@@ -374,6 +376,24 @@ def test_a_full_disk_leaves_the_old_zone(
         patch.setattr("os.fsync", full)
         with pytest.raises(SnapshotError, match="No space left"):
             mirror.refresh(expired=False)
+    assert held(mirror).serial == before
+    mirror.refresh(expired=False)
+    assert held(mirror).serial == made.served("ip").serial
+
+
+def test_what_has_no_room_is_not_fetched(
+    made: World, origin: Origin, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.refresh(expired=True)
+    before = held(mirror).serial
+    changed(made)
+    origin.asked.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(installing, "SMALL", 0)
+        patch.setattr(files, "LEAVE_FREE", 2**80)
+        with pytest.raises(SnapshotError, match=r"no room for zone ip: .* make room there; the old zone stays"):
+            mirror.refresh(expired=False)
+    assert origin.asked == [(PATH, "")]
     assert held(mirror).serial == before
     mirror.refresh(expired=False)
     assert held(mirror).serial == made.served("ip").serial

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from transfers import FakeLine, taking
 from worlds import DOMAIN, EXAMPLES, HASH, IP, PHONE, World, codes4, codes6, name_codes, world, zone
 
+from dnsbl import files
 from dnsbl.config import ZoneDef
 from dnsbl.errors import TransferError
+from dnsbl.following import install
 from dnsbl.following.asking import Primary
 from dnsbl.following.taking import Taking
 from dnsbl.following.transfer import AXFR, IXFR
@@ -248,3 +250,17 @@ def test_a_full_disk_is_said_as_that(made: World, tmp_path: Path, monkeypatch: p
     with pytest.raises(TransferError, match=r"no room for a transfer \(No space left on device\)"):
         taker.refresh(expired=False)  # and closing it fails again
     assert taker.held is None
+
+
+def test_a_transfer_leaves_room_on_the_disk(made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taker, line = stepped(made, tmp_path)
+    line.views = line.views[1:]  # so that the whole zone is sent
+    monkeypatch.setattr(files, "LEAVE_FREE", 2**80)
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "SMALL", 0)
+        with pytest.raises(TransferError, match=r"no room for zone sub: .* make room there; the old zone stays"):
+            taker.refresh(expired=False)
+        assert line.asked == [IXFR], "it is no better as AXFR"
+    assert held(Taking(SUBLISTS, tmp_path, [])).serial != line.views[-1].serial
+    taker.refresh(expired=False)  # a small one
+    assert held(taker).serial == line.views[-1].serial

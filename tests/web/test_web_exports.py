@@ -14,7 +14,7 @@ from aiohttp import ClientError
 from exporting_site import publish_some
 from website import problem, serving
 
-from dnsbl import clock
+from dnsbl import clock, files
 from dnsbl.exporting import kept
 from dnsbl.web import exports, representation, sending
 from dnsbl.zones.export import FORMATS, export
@@ -201,7 +201,7 @@ async def test_only_the_newest_serial_is_kept_and_not_too_much(tmp_path, monkeyp
 
 
 async def test_on_a_full_disk_it_is_sent_all_the_same(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(kept, "LEAVE_FREE", 2**80)
+    monkeypatch.setattr(files, "LEAVE_FREE", 2**80)
     async with serving(tmp_path) as site:
         await asyncio.to_thread(publish_some, site, 100)
         headers = site.bearer("read")
@@ -254,7 +254,7 @@ async def test_an_export_that_fails_half_way_does_not_look_complete(tmp_path, mo
     async with serving(tmp_path) as site:
         headers = site.bearer("read")
         await problem(await site.client.get(URL, headers=headers), 500)
-        monkeypatch.setattr(kept, "LEAVE_FREE", 2**80)
+        monkeypatch.setattr(files, "LEAVE_FREE", 2**80)
         monkeypatch.setattr(sending, "PIECE", 1)
         caplog.clear()
         with pytest.raises(ClientError):
