@@ -20,7 +20,7 @@ from ..config import Settings, ZoneDef
 from ..config.distribution import FollowConfig
 from ..dns.tsig import Key, keys_of, wire_name
 from ..errors import DnsblError
-from ..zones.followed import Followed, read_followed, write_followed
+from ..zones.followed import Expiry, Followed, read_followed, write_followed
 from ..zones.served import zone_directory
 from .asking import primaries_of
 from .mirror import Mirror
@@ -103,6 +103,7 @@ class Follower:
         self.every = min(zone.soa.refresh, MAX_POLL) if follow.url else float(zone.soa.refresh)
         self.woken = asyncio.Event()
         self.state = read_followed(directory) or Followed()
+        self.expiry = Expiry()
         self.failures = 0
         self.unwritten = ""  # why the state could not be written last: said once
 
@@ -128,8 +129,7 @@ class Follower:
         """Refresh; how long to wait for the next time."""
         self.woken.clear()
         try:
-            expired = self.state.expired(self.zone.soa.expire, clock.now())
-            serial, source = await self.refreshed(expired)
+            serial, source = await self.refreshed(self.expired())
         except DnsblError as error:
             self.failed(str(error))
         except Exception:
@@ -152,6 +152,10 @@ class Follower:
             self.source.close()
             await asyncio.wait({refresh})
             raise
+
+    def expired(self) -> bool:
+        """As those have it who answer from the zone."""
+        return self.expiry.expired(self.zone.name, self.directory, self.zone.soa.expire)
 
     def succeeded(self, state: Followed) -> None:
         before, self.state, self.failures = self.state, state, 0
@@ -182,3 +186,4 @@ class Follower:
             if self.unwritten:
                 log.warning("zone %s: %s is written again", self.zone.name, self.directory)
             self.unwritten = ""
+            self.expired()  # seen while it is new: the wall clock may jump before the next refresh

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -28,10 +29,6 @@ class Followed:
     serial: int = 0
     source: str = ""
     error: str = ""
-
-    def expired(self, expire: int, now: int) -> bool:
-        """Seconds both. What was refreshed in the future was refreshed now: the clock was set back."""
-        return not self.refreshed or now - self.refreshed > expire
 
 
 def read_followed(directory: Path) -> Followed | None:
@@ -54,29 +51,39 @@ def write_followed(directory: Path, followed: Followed) -> None:
 
 
 class Expiry:
-    """When followed zones expire, by a clock that nobody sets: the wall clock is asked once for each state that is
-    read, so that it may jump meanwhile."""
+    """When followed zones expire, by a clock that nobody sets: the wall clock is asked once for each time that a
+    primary confirmed the zone, so that it may jump meanwhile."""
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[tuple[int, int], float]] = {}  # name -> mark of the file, and when it expires
+        self.known: dict[str, Known] = {}
 
     def expired(self, name: str, directory: Path, expire: int) -> bool:
         """Whether a zone is not to be answered from. `expire`: seconds."""
-        path = directory / FOLLOWED
-        try:
-            found = path.stat()
-        except OSError:
-            return name not in self.known or self.known[name][1] <= running()
-        mark = (found.st_ino, found.st_mtime_ns)
         known = self.known.get(name)
-        if known is None or known[0] != mark:
-            known = self.known[name] = mark, running() + left(read_followed(directory), expire)
-        return known[1] <= running()
+        try:
+            found = (directory / FOLLOWED).stat()
+        except OSError:
+            return known is None or known.until <= running()
+        mark = (found.st_ino, found.st_mtime_ns)
+        if known is None or known.mark != mark:
+            state = read_followed(directory) or Followed()
+            same = known is not None and known.refreshed == state.refreshed
+            until = known.until if known and same else running() + left(state, expire)
+            known = self.known[name] = Known(mark, state.refreshed, until)
+        return known.until <= running()
 
 
-def left(followed: Followed | None, expire: int) -> float:
+class Known(NamedTuple):
+    """What was read of a zone's state."""
+
+    mark: tuple[int, int]  # of the file
+    refreshed: int
+    until: float  # by `running`
+
+
+def left(followed: Followed, expire: int) -> float:
     """Seconds until a zone expires. One that was refreshed in the future was refreshed now: the clock was set back."""
-    if followed is None or not followed.refreshed:
+    if not followed.refreshed:
         return 0.0
     return min(max(followed.refreshed + expire - time.time(), 0.0), float(expire))
 

@@ -176,8 +176,24 @@ def test_a_clock_that_jumps_expires_nothing_and_keeps_nothing(clock: Clock, tmp_
     assert not expiry.expired("ip", tmp_path, 100)
     clock.wall += jump
     assert not expiry.expired("ip", tmp_path, 100)
+    write_followed(tmp_path, Followed(int(clock.wall) - jump, error="it is silent"))  # not confirmed anew
+    assert not expiry.expired("ip", tmp_path, 100)
     clock.running += 101
     assert expiry.expired("ip", tmp_path, 100)
+
+
+async def test_a_clock_that_jumps_lets_nobody_take_an_older_serial(clock: Clock, tmp_path: Path) -> None:
+    """Whoever follows has a zone for expired when those have who answer from it."""
+    source = Source()
+    follower = Follower(IP, FOLLOW, source, tmp_path)
+    await follower.once()
+    assert await asked(source)
+    clock.wall += 10_000_000
+    await follower.once()
+    assert not await asked(source)
+    clock.running += IP.soa.expire + 1
+    await follower.once()
+    assert await asked(source)
 
 
 def test_a_state_from_the_future_lasts_no_longer_than_one_of_now(clock: Clock, tmp_path: Path) -> None:
