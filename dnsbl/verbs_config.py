@@ -91,7 +91,7 @@ def travels(found: Settings) -> Iterator[str]:
         where = f"follow: {follow.zone}"
         if follow.zone not in found.zones:
             yield f"{where}: no such zone; there are {known}; write its file as the primary has it"
-        if follow.tls:
+        if follow.tls or follow.url:
             yield from closed(f"{where}: tls_ca", follow.tls_ca)
         if follow.url:
             yield from (f"{where}: {mistake.removeprefix('follow: ')}" for mistake in website(follow))

@@ -117,11 +117,12 @@ def test_what_zones_travel_by_is_looked_at(dnsbl: Dnsbl, tmp_path: Path) -> None
         'tls_listen = ["127.0.0.1:853"]', 'tls_cert = "no.pem"', 'tls_key = "no.key"',
         "[[dns.secondaries]]", 'address = "192.0.2.1:53"', 'zones = ["pi"]',
         "[[follow]]", 'zone = "pi"', 'primaries = ["192.0.2.1:53"]', "tls = true", 'tls_ca = "no-ca.pem"',
-        "[[follow]]", 'zone = "ip"', 'url = "bl.example"', 'public_key = "RW"',
+        "[[follow]]", 'zone = "ip"', 'url = "bl.example"', 'public_key = "RW"', 'tls_ca = "gone.pem"',
     )  # fmt: skip
     for part in (
         "no zone 'pi'", "ip.dnsbl.test is the origin", "follow: pi: no such zone", "not a key of minisign",
         "write https://", "no.pem: cannot be read", "no.key: cannot be read", "no-ca.pem: cannot be read",
+        "gone.pem: cannot be read",
     ):  # fmt: skip
         assert sum(part in line for line in said) == 1, (part, said)
-    assert len(said) == 8
+    assert len(said) == 9

@@ -24,7 +24,7 @@ from ..dns.tsig import Key, StreamChecker, sign_query
 from ..errors import TransferError
 from .messages import SOA, header, question, rcode_name, records, soa_numbers
 
-__all__ = ["Line", "Primary", "in_time", "primaries_of", "reason"]
+__all__ = ["Line", "Primary", "in_time", "primaries_of", "reason", "trusting"]
 
 UDP_TRIES = 3
 UDP_SECONDS = 2.0  # for each try
@@ -160,10 +160,7 @@ class Line:
 
 def encrypted(sock: socket.socket, primary: Primary) -> ssl.SSLSocket:
     """TLS 1.3 with the right server, for DNS (RFC 9103 sections 8.1 and 9.3). Raises OSError, TransferError."""
-    try:
-        context = ssl.create_default_context(cafile=primary.tls_ca)
-    except OSError as error:  # no fault of the primary's
-        raise TransferError(f"follow.tls_ca {primary.tls_ca}: no certificates in PEM ({reason(error)})") from error
+    context = trusting(primary.tls_ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([ALPN])
     # Asked for by itself: on a connection that was reset meanwhile it would be left out without a word.
@@ -177,6 +174,15 @@ def encrypted(sock: socket.socket, primary: Primary) -> ssl.SSLSocket:
         made.close()
         raise TransferError(f"{primary}: speaks TLS, but not DNS (no ALPN `{ALPN}`)")
     return made
+
+
+def trusting(authorities: Path | None) -> ssl.SSLContext:
+    """TLS with servers whose certificate is from one of these (a file in PEM); None: the system's. Raises
+    TransferError."""
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:  # no fault of the primary's
+        raise TransferError(f"follow.tls_ca {authorities}: no certificates in PEM ({reason(error)})") from error
 
 
 def prepared(query: bytes, key: Key | None) -> tuple[bytes, StreamChecker | None]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import socket
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 from ..errors import SnapshotError, TransferError
-from .asking import in_time, reason
+from .asking import in_time, reason, trusting
 
 __all__ = ["Web"]
 
@@ -29,9 +29,10 @@ ADVICE = {
 
 
 class Web:
-    """One server. Raises TransferError for an address that cannot be taken from."""
+    """One server. `authorities`: a file in PEM of those that its certificate may be from; None: the system's. Raises
+    TransferError for an address that cannot be taken from."""
 
-    def __init__(self, url: str, api_key: str) -> None:
+    def __init__(self, url: str, api_key: str, authorities: Path | None = None) -> None:
         parts = urlsplit(url)
         self.host, self.tls = parts.hostname or "", parts.scheme == "https"
         if not self.host or parts.scheme not in ("https", "http") or not (self.tls or loopback(self.host)):
@@ -42,6 +43,7 @@ class Web:
         self.headers = {"Accept-Encoding": "identity", "User-Agent": "dnsbl"}
         if api_key:
             self.headers["Authorization"] = f"Bearer {api_key}"
+        self.authorities = authorities
         self.connection: http.client.HTTPConnection | None = None
         self.closed = False
         self.not_before = 0.0  # by the monotonic clock: it asked for a pause until then
@@ -109,7 +111,7 @@ class Web:
         if self.closed:
             raise TransferError("stopped")
         if self.tls:
-            context = ssl.create_default_context()
+            context = trusting(self.authorities)
             self.connection = http.client.HTTPSConnection(self.host, self.port, timeout=SECONDS, context=context)
         else:
             self.connection = http.client.HTTPConnection(self.host, self.port, timeout=SECONDS)

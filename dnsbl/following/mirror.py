@@ -65,7 +65,7 @@ class Mirror:
         self.install = Install(zone, directory)
         self.held = self.install.current()
         self.key = PublicKey(follow.public_key)
-        self.web = Web(follow.url, follow.api_key.get_secret_value())
+        self.web = Web(follow.url, follow.api_key.get_secret_value(), follow.tls_ca)
         self.path = f"/v1/zones/{zone.name}/snapshot"
         self.etag = ""
         self.sums: dict[Path, tuple[Mark, str]] = {}

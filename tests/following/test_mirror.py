@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +39,7 @@ ADDRESS = 0x09020203
 class Origin:
     """A web side that says what a test wants: what a zone's directory has, or something worse."""
 
-    def __init__(self, directory: Path, signer: Signer) -> None:
+    def __init__(self, directory: Path, signer: Signer, tls: ssl.SSLContext | None = None) -> None:
         self.directory, self.signer = directory, signer
         self.asked: list[tuple[str, str]] = []  # path and Range
         self.cut_at = 0  # bytes after which the body of a file ends
@@ -46,12 +48,15 @@ class Origin:
         self.tamper: dict[str, bytes] = {}  # of a file: other bytes
         self.body = b""  # instead of the pointer
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def close(self) -> None:
         self.server.shutdown()
@@ -414,3 +419,22 @@ def test_the_key_goes_to_the_server_and_into_no_message(origin: Origin, tmp_path
     with pytest.raises(DnsblError) as caught:
         Mirror(IP, tmp_path / "ip", follow(origin, api_key="sesame")).refresh(expired=True)
     assert "sesame" not in str(caught.value)
+
+
+def test_the_certificate_may_be_from_an_authority_of_ones_own(made: World, tmp_path: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=bl.example"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    origin = Origin(zone_directory(made.directory, "ip"), Signer(Keyed(tmp_path / "key")), tls)
+    try:
+        with pytest.raises(TransferError, match="its certificate is not believed"):
+            Mirror(IP, tmp_path / "ip", follow(origin)).refresh(expired=True)
+        with pytest.raises(TransferError, match=r"follow\.tls_ca .*key\.pem: no certificates in PEM"):
+            Mirror(IP, tmp_path / "ip", follow(origin, tls_ca=tmp_path / "no-key.pem")).refresh(expired=True)
+        mirror = Mirror(IP, tmp_path / "ip", follow(origin, tls_ca=tmp_path / "cert.pem"))
+        assert mirror.refresh(expired=True) == (made.served("ip").serial, origin.url)
+    finally:
+        origin.close()
