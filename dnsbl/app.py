@@ -46,7 +46,7 @@ from .special import refused
 from .store import Exemption, FeedState, KeyLimits, QueryUse, SqliteStore, open_store
 from .subjects import is_ip, kind, listing_key, text
 from .web.dnscounts import read_counts
-from .zones.followed import Followed, read_followed
+from .zones.followed import Followed, force, read_followed
 from .zones.loaded import Snapshots
 from .zones.publish import Published, Publisher
 from .zones.served import ServedZone, read_pointer, zone_directory
@@ -484,6 +484,14 @@ class App:
             "expires": clock.rfc3339(expires),
             "error": state.error,
         }
+
+    def accept(self, name: str) -> None:
+        """Have a followed zone taken as its primary has it, though checks hold it back. Raises SnapshotError."""
+        directory = zone_directory(self.data_dir, name)
+        try:
+            force(directory)
+        except OSError as error:
+            raise SnapshotError(f"{directory}: cannot be written ({error.strerror})") from error
 
     def zone_status(self) -> list[dict[str, Any]]:
         """Every zone with its size and, once published, its serial; where it is from, or who takes it from here."""

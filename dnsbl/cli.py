@@ -222,13 +222,17 @@ def zone_list(as_json: bool) -> None:
 
 @zone.command("build")
 @click.argument("names", nargs=-1)
-@click.option("--force", is_flag=True, help="Build whole, and publish though the size check would refuse.")
+@click.option("--force", is_flag=True, help="Build whole, and publish or take what the size check would refuse.")
 @as_json
 def zone_build(names: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Bring snapshots up to the store: all zones, or those named."""
     with opened() as app:
-        for name in names:
-            app.zone(name)
+        followed = [name for name in names if app.zone(name).name not in app.publishers]
+        if followed and not force:
+            raise IntakeError(f"zone {followed[0]} is not built here: [[follow]] says where it is taken from")
+        for name in followed:
+            app.accept(name)
+            click.echo(f"zone {name}: its primary's is taken as it comes, at the next try (now: reload)", err=True)
         app.reconcile()
         with screens.progress() as progress:
             done = app.settle(progress, force=(names or list(app.zones)) if force else (), only=names)
@@ -237,7 +241,8 @@ def zone_build(names: tuple[str, ...], force: bool, as_json: bool) -> None:
             {"zone": p.zone, "serial": p.serial, "whole": p.whole, "pieces": p.pieces, "seconds": round(p.seconds, 3)}
             for p in done
         ]
-    emit(as_json, rows, screens.show_built)
+    if as_json or rows or not followed:
+        emit(as_json, rows, screens.show_built)
 
 
 zone.add_command(export)

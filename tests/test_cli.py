@@ -20,6 +20,7 @@ from fresh import lay_down
 
 from dnsbl import __version__, clock
 from dnsbl.cli import main
+from dnsbl.zones.followed import forced
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 LIST = b"# a list\n46.0.0.1\n46.0.0.2\n46.0.0.2\n46.1.0.0/24\n192.168.0.1\nnonsense\n"
@@ -308,6 +309,19 @@ def test_the_list_of_zones_says_how_far_secondaries_are(dnsbl: Dnsbl, tmp_path: 
     ip = next(row for row in dnsbl("zone", "list", "--json").json if row["zone"] == "ip")
     assert ip["secondaries"][0] == there
     assert ip["withheld"] == 0
+
+
+def test_a_zone_that_is_followed_is_not_built_but_taken(dnsbl: Dnsbl, tmp_path: Path) -> None:
+    with (tmp_path / "dnsbl.toml").open("a") as file:
+        file.write('[[follow]]\nzone = "ip"\nprimaries = ["127.0.0.9:53"]\n')
+    refused = dnsbl("zone", "build", "ip")
+    assert refused.code == 1
+    assert "zone ip is not built here: [[follow]] says where it is taken from" in refused.err
+    directory = tmp_path / "dnsbl-data" / "zones" / "ip"
+    assert not forced(directory)
+    done = dnsbl("zone", "build", "ip", "--force")
+    assert (done.text, forced(directory)) == ("", True)
+    assert "zone ip: its primary's is taken as it comes" in done.err
 
 
 def test_zones_are_listed_built_and_exported(dnsbl: Dnsbl, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ..config import Settings, ZoneDef
 from ..config.distribution import FollowConfig
 from ..dns.tsig import Key, keys_of, wire_name
 from ..errors import DnsblError
-from ..zones.followed import Expiry, Followed, read_followed, write_followed
+from ..zones.followed import Expiry, Followed, read_followed, unforce, write_followed
 from ..zones.served import zone_directory
 from .asking import primaries_of
 from .mirror import Mirror
@@ -174,6 +174,8 @@ class Follower:
     def write(self) -> None:
         try:
             write_followed(self.directory, self.state)
+            if not self.state.error:
+                unforce(self.directory)
         except OSError as error:
             why = error.strerror or str(error)
             if why != self.unwritten:  # it is written at each refresh

@@ -16,14 +16,14 @@ import orjson
 
 from .. import clock
 from ..config import ZoneDef
-from ..errors import PublishRefused, SnapshotError
+from ..errors import SnapshotError
 from ..files import LEAVE_FREE, has_room, replacing, sync_directory
 from ..zones import names as naming
 from ..zones.arrays import Arrays, write
 from ..zones.build import Answers, ip_arrays
 from ..zones.checks import check
 from ..zones.difference import Step
-from ..zones.followed import Followed, read_followed, write_followed
+from ..zones.followed import Followed, forced, read_followed, write_followed
 from ..zones.journal import Journal
 from ..zones.maker import sweep_files
 from ..zones.served import CURRENT, Pointer, ServedZone, read_pointer
@@ -124,13 +124,7 @@ class Install:
     def verified(self, new: ServedZone, old: ServedZone | None, verify: Verify) -> Step | None:
         """Check what is to be in use. Raises TransferError, PublishRefused."""
         step = verify(new)
-        try:
-            check(new, old, force=False)
-        except PublishRefused as error:
-            raise PublishRefused(
-                f"{str(error).partition('; if that is meant')[0]}; if that is meant, remove "
-                f"{self.directory / CURRENT}: the next refresh then takes the zone as it comes"
-            ) from None
+        check(new, old, force=forced(self.directory))
         return step
 
     def swapped(self, pointer: Pointer, new: ServedZone, old: ServedZone | None, step: Step | None) -> ServedZone:

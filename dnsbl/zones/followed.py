@@ -14,9 +14,10 @@ import orjson
 
 from ..files import replacing
 
-__all__ = ["FOLLOWED", "Expiry", "Followed", "read_followed", "write_followed"]
+__all__ = ["FOLLOWED", "Expiry", "Followed", "force", "forced", "read_followed", "unforce", "write_followed"]
 
 FOLLOWED = "followed.json"
+FORCE = "force"  # a file that is there while an operator wants the primary's zone as it comes
 MAX_BYTES = 65_536  # of the file: it has a few hundred
 
 
@@ -48,6 +49,21 @@ def write_followed(directory: Path, followed: Followed) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with replacing(directory / FOLLOWED) as file:
         file.write(orjson.dumps(said))
+
+
+def force(directory: Path) -> None:
+    """Have the next zone that the primary gives taken though the size check would hold it back. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FORCE).touch()
+
+
+def forced(directory: Path) -> bool:
+    return (directory / FORCE).exists()
+
+
+def unforce(directory: Path) -> None:
+    """The zone is as its primary has it: the checks hold again. Raises OSError."""
+    (directory / FORCE).unlink(missing_ok=True)
 
 
 class Expiry:

@@ -19,7 +19,7 @@ from dnsbl.following import following as module
 from dnsbl.following.asking import Primary, encrypted
 from dnsbl.following.following import Follower, Following
 from dnsbl.zones import followed as states
-from dnsbl.zones.followed import Expiry, Followed, read_followed, write_followed
+from dnsbl.zones.followed import Expiry, Followed, force, forced, read_followed, write_followed
 
 WITHIN = 30  # seconds; what takes longer hangs
 FOLLOW = FollowConfig(zone="ip", primaries=["192.0.2.1:53"])
@@ -86,6 +86,18 @@ async def test_after_a_failure_it_is_tried_again_and_said_once(
     await until(lambda: (found := read_followed(tmp_path)) is not None and found.serial == 7 and not found.error)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_an_operator_forces_is_for_one_zone_that_comes(tmp_path: Path) -> None:
+    force(tmp_path)
+    source = Source()
+    source.error = "it is silent"
+    follower = Follower(IP, FOLLOW, source, tmp_path)
+    await follower.once()
+    assert forced(tmp_path)
+    source.error = ""
+    await follower.once()
+    assert not forced(tmp_path)
 
 
 @pytest.mark.parametrize("how", ["done", "cut"])
