@@ -23,7 +23,7 @@ from .dns.served import Served
 from .dns.tcp import ALPN
 from .dns.transfer import Transfer, newer
 from .dns.tsig import Key, wire_name
-from .errors import StartError
+from .errors import StartError, printable
 from .zones.given import given_serial, shared_marks
 from .zones.served import zone_directory
 
@@ -34,6 +34,7 @@ log = logging.getLogger("dnsbl.transfer")
 CATALOG = "catalog.json"
 SOA_NUMBERS = 20  # octets at its end: serial, refresh, retry, expire, minimum (RFC 1035 section 3.3.13)
 LOOK_EVERY = 1.0  # seconds between two looks whether what is given away has moved by itself, which it seldom does
+MAX_STRANGERS = 200  # zones and clients, of whose NOTIFY there is a line in the log
 
 
 class Travel:
@@ -47,6 +48,7 @@ class Travel:
         wanted = bool(self.dns.transfer or settings.config.follow)
         self.link = Link(courier) if wanted and courier else None
         self.running = False
+        self.strangers: set[tuple[str, str]] = set()  # whose NOTIFY counted for nothing
         if settings.config.follow:
             answerer.transfers.heard = self.heard
 
@@ -118,8 +120,16 @@ class Travel:
                 if self.link:
                     self.link.wake(follow.zone)
                 return True
-        log.info("NOTIFY for %s from %s: none of its primaries, or not signed as it must be", origin, client)
+        self.refused(origin, client)
         return False
+
+    def refused(self, origin: str, client: str) -> None:
+        """Said once for each zone and client: anybody may send such things."""
+        if (origin, client) in self.strangers or len(self.strangers) >= MAX_STRANGERS:
+            return
+        self.strangers.add((origin, client))
+        named = printable(origin)
+        log.info("NOTIFY for %s from %s: none of its primaries, or not signed as it must be", named, client)
 
     # the rest
 

@@ -25,6 +25,7 @@ BACKOFF = (1, 2, 5, 15, 60)  # seconds before the courier is started again
 STEADY = 60.0  # seconds that it ran: then its end is no repeated failure
 STOP_WITHIN = 5.0
 MAX_FRAME = 2 + 65_535  # octets: a message and its length
+WAKE_PAUSE = 0.1  # seconds: as long as who follows pauses between two questions for a zone
 BUFFER = 131_072  # octets of a transfer that wait in the front
 
 
@@ -37,6 +38,7 @@ class Link:
         self.control: socket.socket | None = None  # while it runs: requests go in here
         self.process: asyncio.subprocess.Process | None = None
         self.ended = False  # it did, and does not run again yet
+        self.woken: dict[str, bool] = {}  # zones since less than WAKE_PAUSE, and whether it was said again
 
     # its life
 
@@ -103,10 +105,21 @@ class Link:
     # what it is asked
 
     def wake(self, zone: str) -> None:
-        """A followed zone has changed at its primary. Lost where the courier is not there: it asks as it starts."""
+        """A followed zone has changed at its primary: said at once, and again after WAKE_PAUSE where it was said
+        meanwhile. Over UDP anybody may say so: it must not fill the way that requests for transfers take. Lost where
+        the courier is not there: it asks as it starts."""
+        if zone in self.woken:
+            self.woken[zone] = True
+            return
+        self.woken[zone] = False
+        asyncio.get_running_loop().call_later(WAKE_PAUSE, self.wake_again, zone)
         if self.control is not None:
             with contextlib.suppress(OSError):
                 self.control.send(wake(zone))
+
+    def wake_again(self, zone: str) -> None:
+        if self.woken.pop(zone):
+            self.wake(zone)
 
     async def stream(self, transfer: Transfer) -> AsyncGenerator[bytes, None]:
         """The messages of a transfer, each with its length before it. Raises OSError where it is cut."""

@@ -70,6 +70,44 @@ async def test_a_zone_is_refreshed_at_once_and_when_woken(tmp_path: Path) -> Non
     assert source.closed
 
 
+async def test_however_often_it_is_woken_one_more_refresh_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Source):
+        def __init__(self) -> None:
+            super().__init__()
+            self.may_end = threading.Event()
+
+        def refresh(self, expired: bool) -> tuple[int, str]:
+            done = super().refresh(expired)
+            assert self.may_end.wait(WITHIN)
+            return done
+
+    monkeypatch.setattr(module, "LEAST_PAUSE", 0)
+    paused = asyncio.Event()
+    source = Slow()
+    follower = Follower(IP, FOLLOW, source, tmp_path)
+
+    async def pause(seconds: float) -> None:
+        if not follower.woken.is_set():
+            paused.set()
+        await follower.woken.wait()
+
+    monkeypatch.setattr(follower, "pause", pause)
+    task = asyncio.create_task(follower.run())
+    await asked(source)
+    for _ in range(1000):
+        follower.woken.set()
+        await asyncio.sleep(0)
+    assert source.asked.empty()
+    source.may_end.set()
+    await asked(source)
+    await asyncio.wait_for(paused.wait(), WITHIN)
+    assert source.asked.empty()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_after_a_failure_it_is_tried_again_and_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
