@@ -127,7 +127,13 @@ class Link:
             for message in messages(transfer.head, transfer.sections, time.time):
                 yield framed(message)
             return
-        async with self.slots.one(client_network(transfer.client)) as place:
+        client = transfer.client
+
+        def cut() -> None:
+            log.warning("the transfer of %s to %s was cut: others wait, and it reads too slowly", transfer.zone, client)
+            transfer.cut()
+
+        async with self.slots.one(client_network(client), cut) as place:
             if not place:
                 yield framed(transfer.refuse(Refused.PLACES))
                 return
@@ -138,7 +144,9 @@ class Link:
             stream, writer = reader
             try:
                 async for message in passed(stream, transfer):
+                    place.given()
                     yield message
+                    place.read(len(message))
             finally:
                 writer.close()
 

@@ -26,7 +26,7 @@ import socket
 import ssl
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from .counters import Counters
@@ -262,7 +262,8 @@ class Connection(asyncio.Protocol):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self.streaming = self.loop.create_task(self.run(self.server.stream, transfer))
+        cuttable = replace(transfer, cut=self.transport.abort)
+        self.streaming = self.loop.create_task(self.run(self.server.stream, cuttable))
 
     def private(self) -> bool:
         """Over TLS, whether it is as RFC 9103 section 7.1 wants it; in the clear there is nothing to want."""

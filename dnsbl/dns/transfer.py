@@ -43,6 +43,7 @@ class Transfer:
     head: Head
     refuse: Refuse = field(repr=False)
     sections: Sequence[Section] = field(default=(), repr=False)
+    cut: Callable[[], None] = field(default=lambda: None, repr=False)  # ends it from elsewhere, with its connection
 
 
 Heard = Callable[[str, str, Key | None], bool]  # NOTIFY for an origin, from an address, signed by a key; whether it is

@@ -14,7 +14,8 @@ import pytest
 from clients import SECONDS, closed, framed, read_framed, serving, tcp_client
 from fake import IP_ORIGIN, default_answerer, query
 
-from dnsbl.courier.slots import Slots
+from dnsbl.courier import slots as slotting
+from dnsbl.courier.slots import LEAST_RATE, PATIENCE, Place, Slots
 from dnsbl.dns.message import Rcode
 from dnsbl.dns.tcp import TcpLimits
 from dnsbl.dns.transfer import Transfer
@@ -190,13 +191,18 @@ async def test_a_stopping_server_lets_a_short_transfer_end() -> None:
 # places
 
 
+def nothing() -> None:
+    """Is cut."""
+
+
 async def test_places_are_limited_for_one_network_and_in_all() -> None:
     slots = Slots(total=3, per_network=2, wait=0.01)
-    async with slots.one("a") as one, slots.one("a") as two, slots.one("a") as three, slots.one("b") as four:
-        assert [one, two, three, four] == [True, True, False, True]
-        async with slots.one("c") as five:
-            assert not five
-    async with slots.one("a") as again:
+    one, two, three, four, five = (slots.one(network, nothing) for network in "aaabc")
+    async with one as first, two as second, three as third, four as fourth:
+        assert [each is not None for each in (first, second, third, fourth)] == [True, True, False, True]
+        async with five as place:
+            assert place is None
+    async with slots.one("a", nothing) as again:
         assert again and slots.taken == {"a": 1}
     assert not slots.taken
 
@@ -206,15 +212,89 @@ async def test_who_waits_gets_the_next_place() -> None:
     inside = asyncio.Event()
 
     async def take() -> bool:
-        async with slots.one("b") as place:
+        async with slots.one("b", nothing) as place:
             inside.set()
-            return place
+            return place is not None
 
-    async with slots.one("a"):
+    async with slots.one("a", nothing):
         waiting = asyncio.create_task(take())
         await asyncio.sleep(0)
         assert not inside.is_set()
     assert await waiting
+
+
+class Pace:
+    """Seconds that only a test lets pass, for a place."""
+
+    def __init__(self, network: str) -> None:
+        self.now = 0.0
+        self.was_cut = False
+        self.place = Place(network, self.cut, lambda: self.now)
+
+    def cut(self) -> None:
+        self.was_cut = True
+
+    def read(self, seconds: float, octets: int) -> None:
+        self.place.given()
+        self.now += seconds
+        self.place.read(octets)
+
+
+def test_who_reads_at_the_least_rate_is_never_too_slow() -> None:
+    pace = Pace("a")
+    for _ in range(10_000):
+        pace.read(4.0, 4 * LEAST_RATE)
+        pace.now += 60.0  # its next message takes so long to be made
+        assert pace.place.left() > 0
+    pace.read(0.0, 10**9)
+    pace.read(PATIENCE + 1, 1000)
+    assert pace.place.left() < 0, "what it read fast in the beginning is no credit"
+
+
+async def test_only_one_that_is_too_slow_makes_room_and_only_where_that_helps() -> None:
+    slots = Slots(total=3, per_network=2)
+    slow, slower, brisk = Pace("a"), Pace("b"), Pace("b")
+    slots.places |= {slow.place, slower.place, brisk.place}
+    for each in (slow, slower, brisk):
+        each.place.given()
+        slots.make_room("c")
+    assert not (slow.was_cut or slower.was_cut or brisk.was_cut)
+    slow.now, slower.now = PATIENCE + 1, PATIENCE + 2
+    slots.make_room("a")
+    assert (slow.was_cut, slower.was_cut, brisk.was_cut) == (False, True, False)
+    slots.make_room("b")
+    assert not slow.was_cut, "its network is not the one that has too many"
+    for _ in range(3):
+        slots.make_room("c")
+    assert (slow.was_cut, brisk.was_cut) == (True, False)
+
+
+async def test_who_waits_gets_the_place_of_one_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is choked in a transfer is cut for it, and the one that waited gets all of its own."""
+    monkeypatch.setattr(slotting, "PATIENCE", 0.2)
+    monkeypatch.setattr(slotting, "LOOK", 0.01)
+    slots = Slots(total=1, wait=SECONDS)
+    stuck_first = asyncio.Event()
+
+    async def stream(transfer: Transfer) -> AsyncGenerator[bytes, None]:
+        async with slots.one(transfer.client, transfer.cut) as place:
+            assert place is not None
+            for _ in range(10 if stuck_first.is_set() else 10_000):
+                stuck_first.set()
+                place.given()
+                yield framed(bytes(60_000))
+                place.read(60_000)
+
+    async with serving(default_answerer(transfer=LOOPBACK), stream=stream) as server:
+        with small(socket.socket(), server.addresses[0]) as stuck:
+            stuck.sendall(framed(AXFR))
+            await asyncio.wait_for(stuck_first.wait(), SECONDS)
+            async with tcp_client(server.addresses[0]) as (reader, writer):
+                writer.write(framed(AXFR))
+                async with asyncio.timeout(SECONDS):
+                    for _ in range(10):
+                        assert await read_framed(reader) == bytes(60_000)
+            assert not slots.cut
 
 
 # TLS
