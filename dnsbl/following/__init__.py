@@ -6,6 +6,7 @@
     transfer    the records of one transfer, in turn: a whole zone, or differences
     gathered    what the records say is listed
     contents    of that, what the zone holds
+    names       of a zone of names, what differences make of it
     taking      one zone brought up to its primary by all of these
     verify      those records compared with all that came
     install     contents to a snapshot file, checked, and the pointer swapped

@@ -51,8 +51,12 @@ class Gathered:
             self.masks[owner] = self.masks.get(owner, 0) | 1 << bit
             self.bounded()
 
+    def __len__(self) -> int:
+        """How many names it has."""
+        return len(self.masks) + len(self.exempt)
+
     def bounded(self) -> None:
-        if len(self.masks) + len(self.exempt) > MAX_NAMES:
+        if len(self) > MAX_NAMES:
             raise TransferError(f"more than {MAX_NAMES:,} names")
 
     def names(self) -> tuple[dict[bytes, int], set[bytes]]:

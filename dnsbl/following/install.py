@@ -27,11 +27,12 @@ from ..zones.followed import Followed, forced, read_followed, write_followed
 from ..zones.journal import Journal
 from ..zones.maker import sweep_files
 from ..zones.served import CURRENT, Pointer, ServedZone, read_pointer
-from ..zones.snapshot import EMPTY_NAME, GONE, Snapshot
+from ..zones.snapshot import Snapshot
 from ..zones.table import pieces
 from .contents import Addresses, with_empty
+from .names import Delta
 
-__all__ = ["Install", "Verify", "names_in"]
+__all__ = ["Install", "Verify"]
 
 Verify = Callable[[ServedZone], Step | None]  # what leads to it from what was held, where that is known
 SMALL = 16 * 2**20  # bytes; a smaller zone is kept up to date on a disk that is nearly full, too
@@ -59,17 +60,24 @@ class Install:
         answers = Answers(self.zone)
         arrays = ip_arrays(held.ip4, held.ip6, held.deep, answers)
         count = len(held.ip4) + len(held.ip6)
-        return self.base(arrays, self.meta(answers, serial, now, zonemd, count, 0), old, verify)
+        return self.made(arrays, self.meta(answers, serial, now, zonemd, count, 0), None, old, verify)
 
     def names(
         self, values: dict[bytes, int], answers: Answers, serial: int, now: int, zonemd: bytes,
         old: ServedZone | None, verify: Verify,
     ) -> ServedZone:  # fmt: skip
         """A new base of a zone of names, given with their values in it. Raises as `addresses`."""
-        empty = ip_arrays(pieces([]), pieces([]), [], answers)
         whole = with_empty(values)
         meta = self.meta(answers, serial, now, zonemd, len(values), len(whole))
-        return self.base({**empty, **naming.index(whole)}, meta, old, verify)
+        return self.made(name_arrays(whole, answers), meta, None, old, verify)
+
+    def delta(
+        self, delta: Delta, answers: Answers, serial: int, now: int, zonemd: bytes, old: ServedZone, verify: Verify
+    ) -> ServedZone:
+        """A delta over the base that is held of a zone of names. Raises as `addresses`."""
+        meta = self.meta(answers, serial, now, zonemd, delta.listings, len(delta.values))
+        meta["base"] = old.base.info["serial"]
+        return self.made(name_arrays(delta.values, answers), meta, old.base, old, verify)
 
     def meta(self, answers: Answers, serial: int, now: int, zonemd: bytes, listings: int, names: int) -> dict[str, Any]:
         return {
@@ -85,24 +93,29 @@ class Install:
             "zonemd": zonemd.hex(),
         }
 
-    def base(self, arrays: Arrays, meta: dict[str, Any], old: ServedZone | None, verify: Verify) -> ServedZone:
-        """Written and verified aside: of the same serial, said anew, the file may be in use under its name."""
-        path = self.directory / f"{meta['serial']}.base"
+    def made(
+        self, arrays: Arrays, meta: dict[str, Any], base: Snapshot | None, old: ServedZone | None, verify: Verify
+    ) -> ServedZone:
+        """A base, or a delta over one, written and verified aside: of the same serial, said anew, the file may be in
+        use under its name."""
+        path = self.directory / f"{meta['serial']}.{'delta' if base else 'base'}"
         aside = path.with_name(path.name + ".part")
         with self.locked():
             try:
                 write(aside, meta, arrays)
-                step = self.verified(ServedZone(Snapshot(aside)), old, verify)
-                aside.replace(path)
+                file = Snapshot(aside)
+                new = ServedZone(base, file) if base else ServedZone(file)
+                step = self.verified(new, old, verify)
+                file.rename(path)
             except OSError as error:
                 raise self.unwritable(error) from error
             finally:
                 aside.unlink(missing_ok=True)
-            pointer = Pointer(self.directory, path.name, None, meta["serial"])
+            pointer = Pointer(self.directory, new.base.path.name, path.name if base else None, meta["serial"])
             try:
-                return self.swapped(pointer, pointer.open(), old, step)
+                return self.swapped(pointer, new, old, step)
             except SnapshotError:
-                if old is None or old.base.path != path:
+                if old is None or path not in (old.base.path, old.delta and old.delta.path):
                     path.unlink(missing_ok=True)
                 raise
 
@@ -188,9 +201,5 @@ class Install:
             os.close(descriptor)
 
 
-def names_in(view: ServedZone) -> dict[bytes, int]:
-    """The listed names and the holes that a zone holds, with their values."""
-    found = dict(naming.records(view.base.names))
-    if view.delta:
-        found.update(naming.records(view.delta.names))
-    return {name: value for name, value in found.items() if value not in (EMPTY_NAME, GONE)}
+def name_arrays(values: dict[bytes, int], answers: Answers) -> Arrays:
+    return {**ip_arrays(pieces([]), pieces([]), [], answers), **naming.index(values)}

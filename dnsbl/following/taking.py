@@ -24,8 +24,9 @@ from ..zones.wire import soa_record
 from .asking import Line, Primary
 from .contents import Addresses, changed_deep
 from .gathered import Gathered
-from .install import Install, Verify, names_in
+from .install import Install, Verify
 from .messages import question
+from .names import changed_names, delta_of, names_in
 from .transfer import AXFR, IXFR, ZONEMD, Transfer, origin_of
 from .verify import check_soa, misfit, same_differences, same_records
 
@@ -158,6 +159,8 @@ class Taking:
             after = before.changed(removed.blocks.done(), added.blocks.done())
             return self.install.addresses(after, serial, now, zonemd, held, verify)
         answers = Answers.of(self.zone, held.answers)
+        if delta := delta_of(held, removed, added, answers):
+            return self.install.delta(delta, answers, serial, now, zonemd, held, verify)
         values = changed_names(names_in(held), removed, added, answers)
         return self.install.names(values, answers, serial, now, zonemd, held, verify)
 
@@ -203,22 +206,3 @@ class Taking:
 
 def addresses_of(held: Contents) -> Addresses:
     return Addresses(held.ip4, held.ip6, held.deep)
-
-
-def changed_names(values: dict[bytes, int], removed: Gathered, added: Gathered, answers: Answers) -> dict[bytes, int]:
-    """Names with their values after differences."""
-    gone, no_holes = removed.names()
-    new, holes = added.names()
-    for name in gone.keys() | new.keys():
-        before = values.get(name, 0)
-        mask = (answers.masks[before] if before != HOLE else 0) & ~gone.get(name, 0) | new.get(name, 0)
-        if mask:
-            values[name] = answers.id(mask)
-        elif before != HOLE:
-            values.pop(name, None)
-    for name in no_holes:
-        if values.get(name) == HOLE:
-            del values[name]
-    for name in holes:
-        values.setdefault(name, HOLE)
-    return values

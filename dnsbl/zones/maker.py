@@ -21,7 +21,7 @@ from .build import build_base, build_delta
 from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer
 from .snapshot import Snapshot, size_of
 
-__all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker", "sweep_files"]
+__all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker", "delta_room", "sweep_files"]
 
 DELTA_FLOOR = 4096  # a delta of so many pieces is never too large
 DELTA_SHARE = 16  # beyond, at most one sixteenth of its base
@@ -125,7 +125,7 @@ class Maker:
             return WHOLE, []
         if served.zone.model_dump() != self.zone.model_dump():
             return WHOLE, []
-        room = max(DELTA_FLOOR, size_of(served.base) // DELTA_SHARE)
+        room = delta_room(served.base)
         room -= size_of(served.delta) if served.delta else 0
         changes = self.changes(max(served.seq, self.looked), max(room, 0) + 1)
         if not changes:
@@ -202,6 +202,11 @@ class Maker:
     def sweep_files(self, before: ServedZone | None) -> None:
         """Remove the files that neither this publish nor the one before names: slow readers finish on those."""
         sweep_files(self.directory, self.served, before)
+
+
+def delta_room(base: Snapshot) -> int:
+    """How many pieces or names a delta over a base may have."""
+    return max(DELTA_FLOOR, size_of(base) // DELTA_SHARE)
 
 
 def sweep_files(directory: Path, *kept: ServedZone | None) -> None:

@@ -20,11 +20,14 @@ from dnsbl.config import ZoneDef
 from dnsbl.errors import TransferError
 from dnsbl.following import install
 from dnsbl.following.asking import Primary
+from dnsbl.following.names import names_in
 from dnsbl.following.taking import Taking
 from dnsbl.following.transfer import AXFR, IXFR
-from dnsbl.subjects import bounds, parse
+from dnsbl.subjects import bounds, parse, zone_name
+from dnsbl.zones import maker
 from dnsbl.zones.export import export
 from dnsbl.zones.journal import Journal
+from dnsbl.zones.names import above
 from dnsbl.zones.served import ServedZone
 
 SUBLISTS = zone(
@@ -82,6 +85,11 @@ def same(ours: ServedZone, theirs: ServedZone) -> None:
     elif theirs.zone.kind == "domain":
         for text in [*NAMES, *(f"q.{name}" for name in NAMES), "com", "y.a.com", "org", "test", "spam.test"]:
             assert name_codes(ours, text) == name_codes(theirs, text)
+    else:
+        for subject in map(parse, SUBJECTS[theirs.zone.name]):
+            for name in (zone_name(subject), *above(zone_name(subject)), zone_name(subject) + b".1"):
+                text = b".".join(reversed(name.split(b"."))).decode()
+                assert name_codes(ours, text) == name_codes(theirs, text)
 
 
 Story = tuple[ZoneDef, list[list[tuple[str, str]]]]
@@ -139,6 +147,55 @@ def stepped(made: World, directory: Path) -> tuple[Taking, FakeLine]:
     line.views.append(made.served("sub"))
     line.asked.clear()
     return taker, line
+
+
+def domains(made: World, directory: Path) -> tuple[Taking, FakeLine, Path]:
+    """A follower of names, and the base that it has."""
+    turn(made, "domain", [("report", "a.b.com"), ("report", "c.b.com"), ("malware", "d.net")])
+    taker, line = taking(DOMAIN, directory, [made.served("domain")])
+    taker.refresh(expired=True)
+    return taker, line, held(taker).base.path
+
+
+def stepping(made: World, taker: Taking, line: FakeLine, *deeds: tuple[str, str]) -> ServedZone:
+    turn(made, "domain", list(deeds))
+    line.views.append(made.served("domain"))
+    taker.refresh(expired=False)
+    same(held(taker), line.views[-1])
+    again = held(Taking(DOMAIN, taker.install.directory, []))  # after a restart, too
+    same(again, line.views[-1])
+    assert again.listings == len(names_in(again))
+    return again
+
+
+def test_a_step_of_names_is_a_delta_over_the_same_base(tmp_path: Path) -> None:
+    with world([DOMAIN]) as made:
+        taker, line, base = domains(made, tmp_path)
+        view = stepping(made, taker, line, ("exempt", "a.b.com"))
+        assert name_codes(view, "b.com") is None
+        view = stepping(made, taker, line, ("exempt", "c.b.com"), ("report", "x.y.org"))
+        assert (name_codes(view, "b.com"), name_codes(view, "com")) == (set(), set()), "nothing is below any more"
+        assert name_codes(view, "y.org") is None
+        view = stepping(made, taker, line, ("exempt", "x.y.org"), ("free", "c.b.com"), ("malware", "b.com"))
+        assert name_codes(view, "q.c.b.com") and name_codes(view, "org") == set()
+        view = stepping(made, taker, line, ("exempt", "c.b.com"))
+        assert name_codes(view, "c.b.com") == set() and name_codes(view, "q.b.com")
+        assert (view.base.path, view.delta is not None) == (base, True)
+        assert line.asked == [AXFR, IXFR, IXFR, IXFR, IXFR]
+
+
+@pytest.mark.parametrize("why", ["too large", "its base is gone"])
+def test_a_step_of_names_that_cannot_be_a_delta_is_a_new_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    with world([DOMAIN]) as made:
+        taker, line, base = domains(made, tmp_path)
+        if why == "too large":
+            monkeypatch.setattr(maker, "DELTA_FLOOR", 1)
+        else:
+            base.unlink()
+        view = stepping(made, taker, line, ("exempt", "a.b.com"), ("report", "x.y.org"))
+        assert view.base.path != base and view.delta is None
 
 
 def test_differences_lead_on_to_those_who_follow_us(made: World, tmp_path: Path) -> None:
