@@ -89,8 +89,7 @@ def configured(directory: Path, knot: Knot, port: int) -> Path:
     path = directory / "dnsbl.toml"
     path.write_text(
         f'data_dir = "data"\nfeeds_dir = "no-feeds"\nzones_dir = "zones"\n[dns]\nlisten = ["127.0.0.1:{port}"]\n'
-        f'transfer = ["127.0.0.0/8"]\n{knot.key.toml()}'
-        f'[[dns.secondaries]]\naddress = "127.0.0.1:{knot.port}"\nkey = "{knot.key.name}"\n'
+        f'transfer = ["127.0.0.0/8"]\n{knot.told()}'
     )
     return path
 

@@ -161,10 +161,7 @@ class Replay:
         path.write_text(
             f'data_dir = "data"\nfeeds_dir = "no-feeds"\nzones_dir = "zones"\n[dns]\n'
             f'listen = ["127.0.0.1:{primary.port}"]\ntransfer = ["127.0.0.0/8"]\ntransfer_keys = [{names}]\n'
-            + "".join(
-                f'{each.key.toml()}[[dns.secondaries]]\naddress = "127.0.0.1:{each.port}"\nkey = "{each.key.name}"\n'
-                for each in self.secondaries
-            )
+            + "".join(each.told() for each in self.secondaries)
         )
         return path
 

@@ -16,6 +16,7 @@ from types import TracebackType
 
 import pytest
 from dnslib import QTYPE, DNSRecord
+from peers import end
 from server import free_port, over, until
 
 SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
@@ -75,6 +76,11 @@ class Secondary:
     def key(self) -> SharedKey:
         return SharedKey.of(f"{self.program.replace('_', '-')}.key", self.algorithm)
 
+    def told(self, host: str = "127.0.0.1", more: str = "") -> str:
+        """What its primary's configuration says of it; `host`: where that reaches it."""
+        where = f'[[dns.secondaries]]\naddress = "{host}:{self.port}"\nkey = "{self.key.name}"\n'
+        return self.key.toml() + where + more
+
     def configure(self) -> list[str]:
         """Write its files; the command that runs it in the foreground."""
         raise NotImplementedError
@@ -89,12 +95,7 @@ class Secondary:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         assert self.process is not None
-        self.process.terminate()
-        try:
-            self.process.wait(END_WITHIN)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(END_WITHIN)
+        end(self.process)
         if error is not None:
             error.add_note(f"{self.program} said:\n{self.log()[-3000:]}")
 

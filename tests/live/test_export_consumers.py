@@ -16,9 +16,12 @@ from pathlib import Path
 
 import maxminddb
 import pytest
-from exports import SUBJECTS, Codes, codes_of, codes_of_name, namespace, program, public_addresses, run, write
+from asking import AAAA, NXDOMAIN, A, name4, name6
+from building import DATA, build
+from edges import SUBJECTS, domain_names, public_addresses
+from exports import Codes, codes_of, codes_of_name, namespace, program, run, write
+from peers import Question, replies, running
 from server import free_port, until
-from test_differential import DATA, Question, ask, build, domain_names, mapped, name4, name6, running
 
 from dnsbl.zones.served import ServedZone
 
@@ -97,10 +100,8 @@ def test_rbldnsd_answers_from_single_data_sets(world: World, type: str) -> None:
     point = {"dnset": "test", "ip6trie": name6(0xFFFF7F000002)}.get(type, "2.0.0.127")
     with running([*command, f"{origin}:{type}:{path.name}"], port, world.directory / "log", [Question(point, origin)]):
         questions = [Question(name, origin) for name in expected]
-        replies = ask(port, questions)
-    found = {
-        question.name: reply[1] for question, reply in zip(questions, replies, strict=True) if not mapped(question)
-    }
+        said = replies(port, questions)
+    found = {question.name: reply[1] for question, reply in zip(questions, said, strict=True) if not question.mapped}
     assert found == {name: codes for name, codes in expected.items() if name in found}
     assert sum(map(bool, found.values())) > len(found) // 5
 
@@ -137,8 +138,8 @@ def test_bind_hides_the_names_that_are_listed(world: World) -> None:
         free = {name for name in world.names if not codes_of_name(world.domain, name)}
 
         def shown() -> set[str]:
-            replies = ask(port, questions)
-            return {name for name, (_, addresses) in zip(world.names, replies, strict=True) if addresses}
+            said = replies(port, questions)
+            return {name for name, (_, addresses) in zip(world.names, said, strict=True) if addresses}
 
         until(lambda: shown() == free, "what is listed is hidden, and nothing else")
     assert not complaints(log)
@@ -150,16 +151,14 @@ def test_bind_hides_the_names_whose_addresses_are_listed(world: World) -> None:
     addresses = world.four + world.six
     hosts = [f"h{n}.all. {'AAAA' if ':' in address else 'A'} {address}\n" for n, address in enumerate(addresses)]
     command = resolver(world, port, world.ip.zone.origin, policy, [*hosts, "free.all. A 192.0.2.99\n"])
-    questions = [Question(f"h{n}", "all") for n in range(len(addresses))]
-    for question, address in zip(questions, addresses, strict=True):
-        if ":" in address:
-            question.wire = question.wire[:-4] + b"\0\x1c\0\1"
+    kinds = [AAAA if ":" in address else A for address in addresses]
+    questions = [Question(f"h{n}", "all", kind) for n, kind in enumerate(kinds)]
     with running(command, port, log, [Question("free", "all")]):
         until(lambda: "reload done: success" in log.read_text(), "the policy is in use")
 
         def hidden() -> set[str]:
-            replies = ask(port, questions)
-            return {address for address, (rcode, _) in zip(addresses, replies, strict=True) if rcode == 3}
+            said = replies(port, questions)
+            return {address for address, (rcode, _) in zip(addresses, said, strict=True) if rcode == NXDOMAIN}
 
         # A named that has little time has not taken up all of a policy when it says so.
         expected = listed(world.ip, addresses)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from exports import namespace, program, run, small, write
+from building import small
+from exports import namespace, program, run, write
+from peers import end
 
 from dnsbl.hashing import email_hash
 from dnsbl.subjects import text as subject_text
@@ -58,8 +60,7 @@ def world() -> Iterator[World]:
                 yield World(directory, zones, inside)
             finally:
                 shutil.rmtree(own)
-                server.terminate()
-                server.wait(30)
+                end(server)
     finally:
         shutil.rmtree(directory)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from mirrors import KEY, SECRET, SOA, Node, followed_from, pair, publish
+from peers import end
 from server import free_port, until
 from worlds import World
 
@@ -92,8 +93,7 @@ def running(command: list[str], here: Path) -> Iterator[subprocess.Popen[bytes]]
     try:
         yield process
     finally:
-        process.terminate()
-        process.wait(60)
+        end(process)
 
 
 def followed(primary: Node, mirror: Node, world: World) -> None:

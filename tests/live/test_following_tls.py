@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificate import write_certificate
 from mirrors import GIVES, KEY, SECRET, Node, caught_up, followed_from, pair, publish
 from server import free_port
 from worlds import World
@@ -19,10 +19,7 @@ NAME = "primary.example"
 @pytest.fixture
 def encrypted(tmp_path: Path) -> Iterator[tuple[Node, Node, World, str]]:
     """A primary that gives over TLS, its mirror, what the primary publishes, and the primary's lines for [dns]."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
-    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    write_certificate(tmp_path, NAME)
     with pair(tmp_path) as (primary, mirror, world):
         port = free_port()
         tls = f'tls = true\ntls_name = "{NAME}"\ntls_ca = "{tmp_path / "cert.pem"}"\n'

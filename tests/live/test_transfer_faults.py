@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import name4
 from bad_wire import FAR, NEAR, BadWire, why_not
 from far import FarBind, FarKnot, FarMirror
 from ours import Mirror
+from same import Reply, Same
 from secondaries import Primary, Secondary, needs
 from server import ROOT, Server, alive, free_port, until
-from test_transfer_secondaries import ZONES, Reply, Same, World, reverse
+from world import ZONES, World
 
 from dnsbl import clock, config, subjects
 from dnsbl.app import App
@@ -60,7 +62,7 @@ class Scene:
         self.config = self.configure(primary.port, soa)
         self.running = ExitStack()
         self.server = Server(directory, config=self.config)
-        self.sample = [("ip", reverse(4, BULK_AT + each)) for each in sample_of(self.span)]
+        self.sample = [("ip", name4(BULK_AT + each)) for each in sample_of(self.span)]
         self.expected: dict[int, list[Reply]] = {}  # by serial: what our server says of the sample
 
     def configure(self, port: int, soa: str) -> Path:
@@ -75,10 +77,7 @@ class Scene:
             'data_dir = "data"\nfeeds_dir = "no-feeds"\nzones_dir = "zones"\n'
             f'[web]\nlisten = "127.0.0.1:{free_port()}"\n[dns]\nlisten = ["127.0.0.1:{port}", "{NEAR}:{port}"]\n'
             f'transfer = ["{FAR}/32"]\ntransfer_keys = [{names}]\n'
-            + "".join(
-                f'{each.key.toml()}[[dns.secondaries]]\naddress = "{FAR}:{each.port}"\nkey = "{each.key.name}"\n'
-                for each in self.secondaries
-            )
+            + "".join(each.told(FAR) for each in self.secondaries)
         )
         return path
 

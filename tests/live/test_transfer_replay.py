@@ -10,8 +10,9 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from asking import name4
+from same import Same
 from secondaries import needs
-from test_transfer_secondaries import Same, reverse
 
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
 
@@ -60,10 +61,9 @@ def hold(replay: Replay) -> None:
     """What is listed, what was and what is beside it is answered as we do."""
     chance = random.Random(1)
     known = sorted(each for part in replay.day.parts for each in (*part.listed, *part.coming))
-    chosen = [reverse(4, number(each) + beside) for each in chance.sample(known, QUESTIONS) for beside in (-1, 0, 1)]
+    chosen = [name4(number(each) + beside) for each in chance.sample(known, QUESTIONS) for beside in (-1, 0, 1)]
     same, asked = Same(dict(replay.app.zones)), [(ZONE, each) for each in chosen]
-    for each in replay.secondaries:
-        same.hold(replay.server.dns_port, each, asked)
+    same.hold(replay.server.dns_port, replay.secondaries, asked)
 
 
 def number(address: str) -> int:

@@ -27,6 +27,7 @@ import dns.tsig
 import dns.xfr
 import dns.zone
 import pytest
+from certificate import write_certificate
 from server import ROOT, SECONDS, Server, free_port, until
 
 from dnsbl import config, subjects
@@ -48,20 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, A
     (directory / "no-feeds").mkdir()
     for name in ("ip", "domain"):
         shutil.copy(ROOT / "zones" / f"{name}.toml", directory / "zones")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += ["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=primary.test"]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    write_certificate(directory)
     path = directory / "dnsbl.toml"
     path.write_text(
         f'data_dir = "data"\nfeeds_dir = "no-feeds"\nzones_dir = "zones"\n[dns]\nlisten = ["127.0.0.1:{free_port()}"]\n'
@@ -205,11 +193,7 @@ def test_a_new_certificate_is_used_from_the_next_handshake_on(served: tuple[Serv
     port = int(re.findall(r'tls_listen = \["127.0.0.1:(\d+)"', server.config.read_text())[0])
     assert server.said["tls"] == [f"127.0.0.1:{port}"]
     before = ssl.get_server_certificate(("127.0.0.1", port))
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subprocess.run(
-        [*command, "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=new.test"],
-        cwd=server.directory, check=True, capture_output=True,
-    )  # fmt: skip
+    write_certificate(server.directory, "new.test")
     server.hang_up()
     until(lambda: ssl.get_server_certificate(("127.0.0.1", port)) != before, "the new certificate")
     (server.directory / "cert.pem").write_text("no certificate")
