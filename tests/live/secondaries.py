@@ -138,7 +138,7 @@ class Bind(Secondary):
             options {{
                 directory "{self.directory}"; pid-file none; listen-on port {self.port} {{ 127.0.0.1; }};
                 listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; check-names secondary ignore;
-                notify no; allow-notify {{ key {key.name}; }}; minimal-responses yes;
+                serial-query-rate 1000; notify no; allow-notify {{ key {key.name}; }}; minimal-responses yes;
                 {catalog if self.by_catalog else ""}
             }};
             controls {{ }};
@@ -202,6 +202,8 @@ zone:{catalog if self.by_catalog else zones}
 
 
 class Nsd(Secondary):
+    """Without its limit of 200 replies a second to one network, which is there by default."""
+
     program = "nsd"
     algorithm = "hmac-sha512"
 
@@ -226,6 +228,7 @@ server:
     xfrdir: "{here}"
     zonelistfile: "{here}/zone.list"
     xfrd-reload-timeout: 0
+    rrl-ratelimit: 0
     verbosity: 2
 remote-control:
     control-enable: no
