@@ -258,7 +258,8 @@ zone:
 
 class PowerDns(Secondary):
     """Without `gsqlite3-dnssec`: with it what comes by IXFR is stored as not authoritative, and not answered (4.7). So
-    it does not know of names that have nothing but names below them, and answers NXDOMAIN there."""
+    it does not know of names that have nothing but names below them, and answers NXDOMAIN there. With a log beside its
+    database who reads does not lock out who writes: a step that finds it locked is given up until the SOA's refresh."""
 
     program = "pdns_server"
     empty_names = False
@@ -268,6 +269,8 @@ class PowerDns(Secondary):
         (here / "pdns.conf").write_text(f"""
 launch=gsqlite3
 gsqlite3-database={here}/pdns.sqlite3
+gsqlite3-pragma-journal-mode=WAL
+gsqlite3-pragma-synchronous=0
 config-dir={here}
 socket-dir={here}
 local-address=127.0.0.1
