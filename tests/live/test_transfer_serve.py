@@ -176,21 +176,71 @@ def stream(server: Server, asked: dns.message.Message) -> Iterator[bytes]:
             yield file.read(struct.unpack("!H", head)[0])
 
 
+def tls_port(server: Server) -> int:
+    return int(re.findall(r'tls_listen = \["127.0.0.1:(\d+)"', server.config.read_text())[0])
+
+
 @pytest.mark.peer
 @pytest.mark.skipif(not shutil.which("kdig"), reason="apt-get install knot-dnsutils")
 def test_kdig_transfers_over_tls(served: tuple[Server, App]) -> None:
     """RFC 9103; with the ALPN it asks for."""
     server, app = served
-    port = re.findall(r'tls_listen = \["127.0.0.1:(\d+)"', server.config.read_text())[0]
     key = f"hmac-sha256:mirror:{base64.b64encode(SECRET).decode()}"
-    command = ["kdig", "@127.0.0.1", "-p", port, "+tls", "-y", key, "domain.dnsbl.test", "AXFR"]
+    command = ["kdig", "@127.0.0.1", "-p", str(tls_port(server)), "+tls", "-y", key, "domain.dnsbl.test", "AXFR"]
     said = subprocess.run(command, capture_output=True, timeout=SECONDS, text=True).stdout
     assert said.count("SOA") == 2 and str(app.served("domain").serial) in said
 
 
+def encrypted(server: Server, alpn: str = "dot", newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLSocket:
+    """A connection to the TLS port: dnspython's own has no way to ask for less."""
+    made = ssl.create_default_context(cafile=server.directory / "cert.pem")
+    made.maximum_version = newest
+    if alpn:
+        made.set_alpn_protocols([alpn])
+    there = socket.create_connection(("127.0.0.1", tls_port(server)), SECONDS)
+    return made.wrap_socket(there, server_hostname="primary.test")
+
+
+def taken(sock: ssl.SSLSocket, key: dns.tsig.Key) -> dns.zone.Zone:
+    """A whole zone over a connection, every message's signature checked. Raises what its first message refuses with."""
+    zone = dns.zone.Zone(SMALL)
+    asked, _ = dns.xfr.make_query(zone, keyring=key)
+    wire, context, done = asked.to_wire(), None, False
+    sock.sendall(struct.pack("!H", len(wire)) + wire)
+    with dns.xfr.Inbound(zone, dns.rdatatype.AXFR) as inbound, sock.makefile("rb") as file:
+        while not done:
+            message = dns.message.from_wire(
+                file.read(struct.unpack("!H", file.read(2))[0]), keyring={key.name: key}, request_mac=asked.mac,
+                xfr=True, one_rr_per_rrset=True, origin=zone.origin, tsig_ctx=context, multi=True,
+            )  # fmt: skip
+            assert message.had_tsig
+            context, done = message.tsig_ctx, inbound.process_message(message)
+    return zone
+
+
+def test_a_transfer_over_tls_is_signed_too(served: tuple[Server, App]) -> None:
+    """RFC 9103 section 9.1: TSIG inside TLS, of a right secret and of a wrong one."""
+    server, _ = served
+    with encrypted(server) as sock:
+        assert records(taken(sock, KEY)) == records(transferred(server))
+    with encrypted(server) as sock, pytest.raises(dns.tsig.PeerBadSignature):
+        taken(sock, dns.tsig.Key(KEY.name, SECRET[::-1], "hmac-sha256"))
+
+
+@pytest.mark.parametrize(
+    ("alpn", "newest"), [("", ssl.TLSVersion.TLSv1_3), ("dot", ssl.TLSVersion.TLSv1_2)], ids=["no ALPN", "TLS 1.2"]
+)
+def test_a_transfer_over_an_older_tls_or_without_dot_is_refused(
+    served: tuple[Server, App], alpn: str, newest: ssl.TLSVersion
+) -> None:
+    """RFC 9103 section 7.1, whatever key signs it."""
+    with encrypted(served[0], alpn, newest) as sock, pytest.raises(dns.xfr.TransferError, match="REFUSED"):
+        taken(sock, KEY)
+
+
 def test_a_new_certificate_is_used_from_the_next_handshake_on(served: tuple[Server, App]) -> None:
     server, _ = served
-    port = int(re.findall(r'tls_listen = \["127.0.0.1:(\d+)"', server.config.read_text())[0])
+    port = tls_port(server)
     assert server.said["tls"] == [f"127.0.0.1:{port}"]
     before = ssl.get_server_certificate(("127.0.0.1", port))
     write_certificate(server.directory, "new.test")
