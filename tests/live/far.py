@@ -11,10 +11,6 @@ from secondaries import Bind, Knot
 __all__ = ["FarBind", "FarKnot", "FarMirror"]
 
 
-# What it cannot reach by TCP it leaves alone for ten minutes, so it does not try that where no answer comes over UDP.
-SOON = "min-refresh-time 1; min-retry-time 1; try-tcp-refresh no;"
-
-
 class FarBind(Bind):
     def configure(self) -> list[str]:
         command = super().configure()
@@ -23,7 +19,7 @@ class FarBind(Bind):
             {
                 f"listen-on port {self.port} {{": f"listen-on port {self.port} {{ {FAR};",
                 f"127.0.0.1 port {self.primary.port}": f"{NEAR} port {self.primary.port}",
-                "recursion no;": f"recursion no; {SOON}",
+                "recursion no;": "recursion no; min-refresh-time 1; min-retry-time 1;",
             },
         )
         return command

@@ -123,6 +123,8 @@ class Secondary:
 
 
 class Bind(Secondary):
+    """Whom it cannot reach by TCP it leaves alone for ten minutes, so it does not try that where UDP has no answer."""
+
     program = "named"
 
     def configure(self) -> list[str]:
@@ -131,15 +133,16 @@ class Bind(Secondary):
         where = f"127.0.0.1 port {primary.tls_port if self.tls else primary.port} key {key.name}"
         where += " tls upstream" if self.tls else ""
         zones = [primary.catalog] if self.by_catalog else primary.zones
-        catalog = f'catalog-zones {{ zone "{primary.catalog}" default-primaries {{ {where}; }}; }};'
+        catalog = f'zone "{primary.catalog}" default-primaries {{ {where}; }} min-update-interval 1;'
         text = f"""
             key {key.name} {{ algorithm {key.algorithm}; secret "{key.secret}"; }};
             {tls}
             options {{
                 directory "{self.directory}"; pid-file none; listen-on port {self.port} {{ 127.0.0.1; }};
                 listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; check-names secondary ignore;
-                serial-query-rate 1000; notify no; allow-notify {{ key {key.name}; }}; minimal-responses yes;
-                {catalog if self.by_catalog else ""}
+                serial-query-rate 1000; try-tcp-refresh no; notify no; allow-notify {{ key {key.name}; }};
+                minimal-responses yes;
+                {f"catalog-zones {{ {catalog} }};" if self.by_catalog else ""}
             }};
             controls {{ }};
         """

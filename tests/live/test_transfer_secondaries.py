@@ -73,8 +73,9 @@ def distributed(
         app = running.enter_context(App(config.load(path)))
         app.reconcile()
         app.settle()
-        server = running.enter_context(Server(directory, config=path, role="dns"))
-        for each in secondaries:
+        server = Server(directory, config=path, role="dns")
+        # Who does not listen yet is told again after seconds. BIND that does not get through by TLS waits for minutes.
+        for each in (server, *secondaries) if how.get("tls") else (*secondaries, server):
             running.enter_context(each)
         yield server, app, secondaries
 
