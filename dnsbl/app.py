@@ -219,7 +219,7 @@ class App:
                     log.warning("feed %s is off: its %d subjects are exempt no more", source.name, freed.left)
                 if entry.left or freed.left:  # what it had is not known any more: once on again, it is all new
                     self.store.put_feed_state(FeedState(source.name, "off"))
-        rules = {name: zone.model_dump(mode="json") for name, zone in self.zones.items()}
+        rules = {name: zone.rules for name, zone in self.zones.items()}
         digest = sha256(orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)).hexdigest()
         if digest != self.store.meta("rules"):
             self.store.touch_all()

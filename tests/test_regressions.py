@@ -10,7 +10,7 @@ import pytest
 
 from dnsbl import clock
 from dnsbl.app import App
-from dnsbl.config import Settings
+from dnsbl.config import Settings, ZoneDef
 from dnsbl.errors import DnsblError, IntakeError, Quarantined, StoreError, SubjectError
 from dnsbl.intake import formats
 from dnsbl.intake.gate import Gate
@@ -197,3 +197,40 @@ def test_a_clock_that_was_ahead_takes_nothing_off_for_good(app: App, monkeypatch
     now -= 400 * clock.DAY
     app.settle()
     assert listed(app, "46.0.0.1") == ["127.0.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        ({"transfer": ["192.0.2.0/24"]}, False),
+        ({"transfer_keys": ["mirror"], "zonemd": True, "licence": "CC0", "terms": "refuse", "shutdown": True}, False),
+        ({"ttl": "1h", "soa": {"retry": "1h"}, "ns": ["ns2.example"], "about": "spam"}, False),
+        ({"removal": {"grace": "1d"}, "checks": {"max_drop": 0.5}, "access": {"keys": "optional"}}, False),
+        ({"policy": {"list_at": 80}}, True),
+        ({"policy": {"exempt": False}}, True),
+        ({"codes": [{"code": "127.0.0.2", "categories": ["spam"]}]}, True),
+    ],
+    ids=str,
+)
+def test_only_what_listings_are_decided_by_has_all_of_them_decided_anew(
+    app: App, change: dict[str, object], anew: bool
+) -> None:
+    """A network that may transfer a zone, added to its file, had a million listings decided again."""
+    app.reconcile()
+    take(app, b"46.0.0.1\n")
+    zone = app.zones["ip"].model_dump()
+    changed = ZoneDef.model_validate({**zone, **change})
+    app.replace(app.settings.model_copy(update={"zones": {**app.zones, "ip": changed}}))
+    assert bool(app.store.touched(1)) == anew
+
+
+def test_a_code_that_says_something_else_is_published_though_nothing_is_decided(app: App) -> None:
+    app.reconcile()
+    take(app, b"46.0.0.1\n")
+    zone = app.zones["ip"].model_dump()
+    said = [{**code, "text": "$ is listed"} for code in zone["codes"]]
+    changed = ZoneDef.model_validate({**zone, "codes": said})
+    app.replace(app.settings.model_copy(update={"zones": {**app.zones, "ip": changed}}))
+    assert not app.store.touched(1)
+    assert [done.zone for done in app.settle()] == ["ip"]
+    assert app.served("ip").zone.codes == changed.codes

@@ -164,6 +164,14 @@ class Removal(Model):
         return self.proofs.get(category) or WEAKEST.get(category, "address")
 
 
+# What listings are decided by; and what no record depends on where it is known what is listed (the digest of ZONEMD is
+# told of by itself).
+DECIDING: dict[str, Any] = {"kind": True, "policy": True, "codes": {"__all__": {"code", "categories"}}}
+BESIDE_RECORDS = {
+    "about", "policy", "checks", "removal", "transfer", "transfer_keys", "zonemd", "terms", "licence",
+}  # fmt: skip
+
+
 class ZoneDef(Model):
     """`zones/NAME.toml`: a DNS origin with a policy."""
 
@@ -226,6 +234,17 @@ class ZoneDef(Model):
     @property
     def mname(self) -> str:
         return self.soa.mname or self.ns[0]
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What listings are decided by, as JSON has it: where it is another, all are decided anew."""
+        return self.model_dump(mode="json", include=DECIDING)
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """What records are made by beside what is listed, as JSON has it: where it is another, records are others that
+        no difference of listings tells of."""
+        return self.model_dump(mode="json", exclude=BESIDE_RECORDS)
 
     @property
     def categories(self) -> dict[str, str]:

@@ -88,7 +88,7 @@ def difference_within(old: ServedZone, new: ServedZone, most: int) -> Step | Non
 
 def step_between(old: ServedZone, new: ServedZone) -> Step | None:
     """What the journal keeps for those who have `old`; None where the whole zone serves them better."""
-    if old.serial == new.serial or old.zone != new.zone:
+    if old.serial == new.serial or old.zone.frame != new.zone.frame:
         return None
     return difference_within(old, new, max(SMALL_STEP, (size_of(new.base) + size_of(new.delta)) // 2))
 

@@ -1,13 +1,14 @@
 """The journal of a zone: what each publish changed of what is given away, for those who have an older serial.
 
-    data_dir/zones/NAME/journal/definition      the zone's definition, of which all steps are
+    data_dir/zones/NAME/journal/definition      the zone's definition, as the newest step has it
     data_dir/zones/NAME/journal/OLD-NEW.step    what one publish changed; format in `steps`
 
 A step is written before the pointer names its new serial. From a serial the steps lead back, each to the one before; a
 step that leads nowhere (a crash came before the pointer; an older copy was put in the place of what was published) is
 never on that way, and the next publish removes it.
 
-It is a help and no more: what is missing, damaged or of another definition is history that is gone, and whoever asks
+All steps are of one frame (`ZoneDef.frame`): where codes, texts or TTLs became others, records changed that are in no
+step. It is a help and no more: what is missing, damaged or of another frame is history that is gone, and whoever asks
 takes the whole zone. So steps are not synced to the disk, and one that cannot be written stops nothing.
 """
 
@@ -57,7 +58,7 @@ class Journal:
         self.directory = directory / "journal"
         self.kept: deque[tuple[Leg, int]] = deque()  # the steps that lead to the newest serial, and their bytes
         self.total = 0  # bytes of them
-        self.seen: tuple[int, bytes] | None = None  # when the directory was last changed, by us; and the definition
+        self.seen: tuple[int, ZoneDef] | None = None  # when the directory was last changed, by us; and the definition
 
     def between(self, serial: int, to: int) -> Step | None:
         """All steps from one serial to another as one net step; None: history is gone, take the whole zone. The same
@@ -65,13 +66,12 @@ class Journal:
         way = list(self.way(to, serial))
         if not way or way[-1].old != serial:
             return None
+        zone = self.definition()
         try:
-            content = (self.directory / DEFINITION).read_bytes()[:MAX_DEFINITION]
-            zone = ZoneDef.model_validate_json(content)
             steps = [read_step(leg.path) for leg in reversed(way)]
-        except (OSError, SnapshotError, ValidationError):  # gone meanwhile, or damaged
+        except (OSError, SnapshotError):  # gone meanwhile, or damaged
             return None
-        return net(zone, steps) if fits(steps, way, xxhash.xxh3_64_hexdigest(content)) else None
+        return net(zone, steps) if zone and fits(steps, way, frame_of(zone)) else None
 
     def way(self, to: int, until: int | None = None) -> Iterator[Leg]:
         """The steps that lead to a serial, the last first, back to `until` or as far as there are any."""
@@ -93,30 +93,31 @@ class Journal:
     def add(self, step: Step, room: int) -> None:
         """Write a step from the serial that is given away, and keep to the bounds: `room` bytes or LEAST_BYTES. What
         does not lead to it goes. Raises OSError and SnapshotError."""
-        content = orjson.dumps(step.zone.model_dump(mode="json", by_alias=True))
-        if not self.kept or self.kept[-1][0].new != step.old or self.seen != (self.changed(), content):
-            self.look(step.old, content)
+        zone = step.zone
+        if not self.kept or self.kept[-1][0].new != step.old or self.seen != (self.changed(), zone):
+            self.look(step.old, zone)
         self.seen = None
         path = self.directory / f"{step.old}-{step.new}.step"
-        parts = packed_step(step, xxhash.xxh3_64_hexdigest(content))
+        parts = packed_step(step, frame_of(zone))
         with replacing(path, sync=False) as file:
             file.writelines(parts)
         self.kept.append((Leg(step.old, step.new, path), sum(map(len, parts))))
         self.total += self.kept[-1][1]
         self.trim(max(room, LEAST_BYTES))
-        self.seen = self.changed(), content
+        self.seen = self.changed(), zone
 
-    def look(self, serial: int, definition: bytes) -> None:
-        """Find the steps that lead to a serial, if they are of this definition; nothing else stays."""
+    def look(self, serial: int, zone: ZoneDef) -> None:
+        """Find the steps that lead to a serial, if they are of the zone's frame; nothing else stays."""
         self.directory.mkdir(exist_ok=True)
-        way = list(self.way(serial)) if self.definition() == definition else []
+        before = self.definition()
+        way = list(self.way(serial)) if before and before.frame == zone.frame else []
         keep = {self.directory / DEFINITION, *(leg.path for leg in way)}
         for path in self.directory.iterdir():  # half-written files too
             if path not in keep:
                 path.unlink(missing_ok=True)
-        if not way:
+        if not way or before != zone:
             with replacing(self.directory / DEFINITION, sync=False) as file:
-                file.write(definition)
+                file.write(orjson.dumps(zone.model_dump(mode="json", by_alias=True)))
         self.kept = deque((leg, leg.path.stat().st_size) for leg in reversed(way))
         self.total = sum(size for _, size in self.kept)
 
@@ -134,12 +135,12 @@ class Journal:
         except OSError:
             return 0
 
-    def definition(self) -> bytes:
-        """What the steps are of; empty where that cannot be read."""
+    def definition(self) -> ZoneDef | None:
+        """The zone as the newest step has it; None where that cannot be read."""
         try:
-            return (self.directory / DEFINITION).read_bytes()
-        except OSError:
-            return b""
+            return ZoneDef.model_validate_json((self.directory / DEFINITION).read_bytes()[:MAX_DEFINITION])
+        except (OSError, ValidationError):
+            return None
 
     def clear(self) -> None:
         """Forget everything: who asks takes the whole zone."""
@@ -149,7 +150,12 @@ class Journal:
                 leg.path.unlink(missing_ok=True)
 
 
-def fits(steps: Sequence[StoredStep], way: Sequence[Leg], definition: str) -> bool:
-    """Whether the files are what their names say, all of one definition."""
-    named = [(leg.old, leg.new, definition) for leg in reversed(way)]
-    return [(step.old, step.new, step.definition) for step in steps] == named
+def frame_of(zone: ZoneDef) -> str:
+    """What tells a frame from another."""
+    return xxhash.xxh3_64_hexdigest(orjson.dumps(zone.frame))
+
+
+def fits(steps: Sequence[StoredStep], way: Sequence[Leg], frame: str) -> bool:
+    """Whether the files are what their names say, all of one frame."""
+    named = [(leg.old, leg.new, frame) for leg in reversed(way)]
+    return [(step.old, step.new, step.frame) for step in steps] == named

@@ -1,6 +1,6 @@
 """Step files: what one publish changed, in the container of snapshots (its checksum, its sections; see `snapshot`).
 
-    meta    JSON: old and new serial, made at, the digests, which definition of the zone it is of; the masks that ids
+    meta    JSON: old and new serial, made at, the digests, which frame of the zone it is of; the masks that ids
             stand for; and how many rows of each section left, which come before those that came
     v4      firsts, then lasts (4 bytes)
     v6      firsts, then lasts, of upper halves (8)
@@ -48,7 +48,7 @@ class StoredStep:
     old: int
     new: int
     made_at: int
-    definition: str
+    frame: str
     zonemd_old: bytes
     zonemd_new: bytes
     v4: Columns
@@ -58,7 +58,7 @@ class StoredStep:
     names: list[tuple[Node, int]]
 
 
-def packed_step(step: Step, definition: str) -> list[bytes]:
+def packed_step(step: Step, frame: str) -> list[bytes]:
     """A step as a file, in parts. Raises SnapshotError where it has too many different sets of codes."""
     sides = step.removed, step.added
     tables = {"v4": [side.ip4 for side in sides], "v6": [side.ip6 for side in sides]}
@@ -78,7 +78,7 @@ def packed_step(step: Step, definition: str) -> list[bytes]:
     ids = np.searchsorted(known, masks).astype(np.uint16)
     above = ids[len(ids) - len(nodes) :]
     meta = {
-        "old": step.old, "new": step.new, "made_at": step.made_at, "zone": definition,
+        "old": step.old, "new": step.new, "made_at": step.made_at, "zone": frame,
         "zonemd_old": step.zonemd_old.hex(), "zonemd_new": step.zonemd_new.hex(), "masks": known.tolist(),
         "left": [len(step.removed.ip4), len(step.removed.ip6), len(step.removed.deep), len(step.removed.names)],
     }  # fmt: skip

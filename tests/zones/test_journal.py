@@ -7,10 +7,11 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from differences import ZONES, check, listed, publish
+from differences import CODES, ZONES, check, listed, publish
 from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -117,10 +118,18 @@ def test_a_damaged_step_is_gone_history(w: World, damage: str) -> None:
     check(seen[1], seen[3], Journal(home(w)).between(seen[1].serial, seen[3].serial))
 
 
-def test_another_definition_begins_anew(w: World) -> None:
+OTHER_TEXT = [{**CODES[0], "text": "$ sent much spam"}, *CODES[1:]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"ttl": "1h"}, {"codes": OTHER_TEXT}, {"codes": CODES[:2]}, {"soa": {"retry": "1h"}}, {"ns": ["ns2.example"]}],
+    ids=str,
+)
+def test_where_other_records_than_those_of_listings_changed_it_begins_anew(w: World, change: dict[str, Any]) -> None:
     old = published(w, "5.5.5.5")
     before = published(w, "5.5.6.6")
-    other = Publisher(w.store, zone("ip", "ip", ttl="1h"), w.directory)
+    other = Publisher(w.store, zone("ip", "ip", **{"codes": CODES, **change}), w.directory)
     w.now += 1
     done = other.publish(w.exemptions(), w.now)
     assert done is not None
@@ -132,6 +141,35 @@ def test_another_definition_begins_anew(w: World) -> None:
     listed(w, "ip", {"5.5.7.7": 1})
     other.publish(w.exemptions(), w.now)
     check(middle, w.served("ip"), Journal(home(w)).between(middle.serial, w.served("ip").serial))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"transfer": ["192.0.2.0/24"], "transfer_keys": ["mirror"]},
+        {"zonemd": True},
+        {"licence": "CC0", "terms": "refuse", "about": "spam"},
+        {"policy": {"list_at": 80}, "checks": {"max_cover": 0.2}, "removal": {"grace": "1d"}},
+    ],
+    ids=str,
+)
+def test_a_setting_that_no_record_depends_on_keeps_it(w: World, change: dict[str, Any]) -> None:
+    """Such a change made every secondary take the whole zone."""
+    seen = [published(w, "5.5.5.5"), published(w, "5.5.6.6")]
+    changed = zone("ip", "ip", **{"codes": CODES, **change})
+    w.publishers["ip"] = Publisher(w.store, changed, w.directory)
+    w.now += 1
+    w.publish("ip")
+    seen.append(w.served("ip"))
+    assert seen[-1].zone == changed
+    seen.append(published(w, "5.5.7.7"))
+    for place, old in enumerate(seen):
+        for new in seen[place + 1 :]:
+            step = Journal(home(w)).between(old.serial, new.serial)
+            check(old, new, step)
+            assert step is not None
+            assert step.zone == changed
+            assert (step.zonemd_old, step.zonemd_new) == (old.zonemd, new.zonemd)
 
 
 def test_a_change_of_most_of_a_large_zone_is_no_step(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
