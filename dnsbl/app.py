@@ -493,6 +493,15 @@ class App:
         except OSError as error:
             raise SnapshotError(f"{directory}: cannot be written ({error.strerror})") from error
 
+    def listing_count(self, name: str) -> int:
+        """How much a zone lists: what is decided where it is made here, else what is held of it. Raises StoreError."""
+        if name in self.publishers:
+            return self.store.listing_count(name)
+        try:
+            return self.served(name).listings
+        except SnapshotError:
+            return 0
+
     def zone_status(self) -> list[dict[str, Any]]:
         """Every zone with its size and, once published, its serial; where it is from, or who takes it from here."""
         rows = []
@@ -509,7 +518,7 @@ class App:
                     "origin": zone.origin,
                     "kind": zone.kind,
                     "about": zone.about,
-                    "listings": self.store.listing_count(zone.name) if made_here else view.listings if view else 0,
+                    "listings": self.listing_count(zone.name),
                     "serial": view.serial if view else None,
                     "withheld": self.store.withheld_count(zone.name) if made_here else 0,
                     "followed": self.followed(zone.name),

@@ -29,7 +29,7 @@ class Line:
     coding: str  # identity, gzip or zstd
     serial: int
     made_at: str  # RFC 3339: when the serial was published
-    count: int  # pieces and names of the zone, before a format cuts or joins them
+    count: int  # of what the zone lists (see `zones.counting`), before a format cuts or joins it
     size: int  # bytes
     sha256: str
 
@@ -58,10 +58,10 @@ def line_of(view: ServedZone, format: str, coding: str, written: Written) -> Lin
 
 
 def count_of(view: ServedZone) -> int:
-    """How many pieces and names a zone has; counted once for all files of a view."""
+    """How much a zone lists; counted once for all files of a view."""
     found = COUNTS.get(view)
     if found is None:
-        found = COUNTS[view] = len(contents(view))
+        found = COUNTS[view] = contents(view).count
     return found
 
 

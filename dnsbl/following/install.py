@@ -22,6 +22,7 @@ from ..zones import names as naming
 from ..zones.arrays import Arrays, write
 from ..zones.build import Answers, ip_arrays
 from ..zones.checks import check
+from ..zones.counting import count_addresses, count_names
 from ..zones.difference import Step
 from ..zones.followed import Followed, forced, read_followed, write_followed
 from ..zones.journal import Journal
@@ -30,7 +31,7 @@ from ..zones.served import CURRENT, Pointer, ServedZone, read_pointer
 from ..zones.snapshot import Snapshot
 from ..zones.table import pieces
 from .contents import Addresses, with_empty
-from .names import Delta
+from .names import Delta, listed
 
 __all__ = ["Install", "Verify"]
 
@@ -59,7 +60,7 @@ class Install:
         """A new base of an ip zone. Raises TransferError, SnapshotError, PublishRefused."""
         answers = Answers(self.zone)
         arrays = ip_arrays(held.ip4, held.ip6, held.deep, answers)
-        count = len(held.ip4) + len(held.ip6)
+        count = count_addresses(held.ip4, held.ip6, held.deep)
         return self.made(arrays, self.meta(answers, serial, now, zonemd, count, 0), None, old, verify)
 
     def names(
@@ -68,7 +69,8 @@ class Install:
     ) -> ServedZone:  # fmt: skip
         """A new base of a zone of names, given with their values in it. Raises as `addresses`."""
         whole = with_empty(values)
-        meta = self.meta(answers, serial, now, zonemd, len(values), len(whole))
+        count = count_names(self.zone, listed(values))
+        meta = self.meta(answers, serial, now, zonemd, count, len(whole))
         return self.made(name_arrays(whole, answers), meta, None, old, verify)
 
     def delta(

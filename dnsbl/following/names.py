@@ -21,11 +21,11 @@ from ..zones.snapshot import EMPTY_NAME, GONE, HOLE, Snapshot
 from ..zones.tree import TO_ROW, Names
 from .gathered import Gathered
 
-__all__ = ["Delta", "changed_names", "delta_of", "names_in"]
+__all__ = ["Delta", "changed_names", "delta_of", "listed", "names_in"]
 
 
 class Delta(NamedTuple):
-    """`values`: of names, over the base. `listings`: how many names are listed or exempt in all."""
+    """`values`: of names, over the base. `listings`: how many names are listed in all, without the test points."""
 
     values: dict[bytes, int]
     listings: int
@@ -72,7 +72,12 @@ def delta_of(held: ServedZone, removed: Gathered, added: Gathered, answers: Answ
     for name in sorted(names - after.keys(), key=len, reverse=True):  # what is below a name is decided before it
         if held.name_value(name) in (NO_ANSWER, EMPTY_NAME) or name in touched:
             values[name] = EMPTY_NAME if below.any(name) else GONE
-    return Delta(values, held.listings + len(after) - len(before)) if len(values) <= room else None
+    return Delta(values, held.listings + listed(after) - listed(before)) if len(values) <= room else None
+
+
+def listed(values: Mapping[bytes, int]) -> int:
+    """How many of these names are."""
+    return sum(1 for value in values.values() if value < EMPTY_NAME)
 
 
 class Below:

@@ -113,6 +113,10 @@ class Parts(Protocol):
         """From whom a zone is taken and how that goes, as `zone list --json` has it; None: it is made here."""
         ...
 
+    def listing_count(self, name: str) -> int:
+        """How much a zone lists. Raises StoreError."""
+        ...
+
     def served(self, name: str) -> ServedZone:
         """A zone as it was last published. Raises SnapshotError."""
         ...

@@ -295,7 +295,7 @@ class Zone(Out):
     about: str
     serial: int | None = Field(description="Of the SOA; null: not published yet")
     made_at: Time | None
-    listed: int
+    listed: int = Field(description="Listings as they were decided: where some touch, more than `count` of an export")
     codes: list[Code]
     followed: Following | None = Field(description="Null: it is made here")
 

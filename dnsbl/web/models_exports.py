@@ -24,7 +24,7 @@ class ExportManifest(Out):
     coding: Literal["identity"]
     serial: Serial
     made_at: Time
-    count: int = Field(description="Ranges and names of the zone, before the format cuts or joins them")
+    count: int = Field(description="What the zone lists, without test points, before the format cuts or joins it")
     size: int = Field(description="Bytes")
     sha256: Sha256
     signature: str = Field(description="The text of its .minisig file")

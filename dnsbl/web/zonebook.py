@@ -111,7 +111,7 @@ class ZoneBook:
         at, count = self.counts.get(name, (0.0, 0))
         now = time.monotonic()
         if not at or now - at > COUNT_EVERY:
-            count = self.backend.app.store.listing_count(name)
+            count = self.backend.app.listing_count(name)
             self.counts[name] = (now, count)
         return count
 

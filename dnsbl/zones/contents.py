@@ -17,6 +17,7 @@ import numpy as np
 from ..config import ZoneDef
 from .arrays import answer_ids
 from .build import LOW64, Answers, ranges_of
+from .counting import count_addresses, count_names
 from .served import ServedZone
 from .table import Deep, Pieces, Words, laid_over, merge, pieces
 from .tree import Kind, Names, Node
@@ -37,27 +38,18 @@ class Contents:
     names: Names = field(default_factory=Names.none)
     zonemd: bytes = b""  # the digest of its records (RFC 8976); empty: none was made
     withheld: int = 0  # entries that feeds' terms keep from being given away, and are not here
-
-    def __len__(self) -> int:
-        """How many pieces and listed names it has."""
-        return len(self.ip4) + len(self.ip6) + len(self.deep) + len(self.names)
+    count: int = 0  # of what is listed (see `counting`), whatever parts of it this has
 
 
 def contents(view: ServedZone) -> Contents:
     """What a served zone holds."""
     answers = Answers.of(view.zone, view.answers)
+    ip4 = canonical(layered(view, "v4", answers))
     ip6, deep = canonical6(layered(view, "v6", answers), deep_of(view))
-    return Contents(
-        view.zone,
-        view.serial,
-        view.made_at,
-        canonical(layered(view, "v4", answers)),
-        ip6,
-        deep,
-        Names.of(view, masks_of(view)),
-        view.zonemd,
-        view.withheld,
-    )
+    names = Names.of(view, masks_of(view))
+    addresses = view.zone.kind == "ip"
+    count = count_addresses(ip4, ip6, deep) if addresses else count_names(view.zone, len(names))
+    return Contents(view.zone, view.serial, view.made_at, ip4, ip6, deep, names, view.zonemd, view.withheld, count)
 
 
 def masks_of(view: ServedZone) -> Words:

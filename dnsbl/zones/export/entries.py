@@ -15,6 +15,7 @@ from ...config import CodeDef, ZoneDef, template
 from ...subjects import zone_name
 from ..blocks import Blocks, deep_networks, networks
 from ..contents import Contents, Kind, Names
+from ..counting import LOOPBACK
 from ..exact import test_points
 from ..inorder import known
 from ..recordset import subject_of
@@ -25,7 +26,6 @@ from .text import LINES, addresses4
 __all__ = ["NOTE", "Lines", "Part", "entries", "merged", "networks6", "public", "subjects4", "told"]
 
 NOTE = "The test points of the zone (127.0.0.2, test, ...) are not in this file."
-LOOPBACK = (127 << 24, (128 << 24) - 1)  # first and last of 127.0.0.0/8
 LAST64 = 2**64 - 1
 
 Part = str | None  # of a line: None where the subject goes

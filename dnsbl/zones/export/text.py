@@ -90,7 +90,8 @@ def header(held: Contents, mark: str, notes: Iterable[str]) -> str:
 def about(held: Contents, notes: Iterable[str]) -> Iterator[str]:
     """What a file is: zone, serial, time, count, terms, and what its format cannot say."""
     yield f"zone {held.zone.origin} ({held.zone.name}), serial {held.serial}, made {rfc3339(held.made_at)}"
-    yield f"{len(held):,} {'ranges and addresses' if held.zone.kind == 'ip' else 'listed names'}"
+    what = "ranges and addresses" if held.zone.kind == "ip" else "names"
+    yield f"{held.count:,} listed {what}, before any is cut or joined for this format"
     if held.zone.shutdown:
         yield f"{held.zone.origin} is shut down and lists nothing: stop using it"
     if held.zone.licence:
