@@ -33,6 +33,7 @@ log = logging.getLogger("dnsbl.jobs")
 LOOK_EVERY = 1.0  # seconds between two looks whether something is due
 MAX_SECONDS = 3600  # of one run; then it is ended, and tried again
 MAX_SAID = 16 * 2**20  # bytes of its answer: a name for each file
+MAX_LINES = 3  # of the log, for the failures of one run
 TAIL = 300  # characters shown of what it said where that was no answer
 
 
@@ -131,13 +132,15 @@ class Place:
         return now - self.ran_at >= self.wanted.every and (bool(self.failed) or serials != self.serials)
 
     def say(self, failed: list[str]) -> None:
-        """How one run went: each failure when it is new; that they are over."""
+        """How one run went: failures when they are new; that they are over. Where many are, as on a full disk, one line
+        has them all."""
         self.failures += bool(failed)
         if not failed:
             self.good_at = clock.now()
-        for why in failed:
-            if why not in self.failed:
-                log.error("export: %s", why)
+        new = [why for why in failed if why not in self.failed]
+        more = len(new) - 1 if len(new) > MAX_LINES else 0
+        for why in new[:1] if more else new:
+            log.error("export: %s%s", why, f"; and {more} more failures: `dnsbl zone files` says which" if more else "")
         if self.failed and not failed:
             log.warning("export: %s is up to date again", self.wanted.directory)
         self.failed = failed

@@ -50,6 +50,14 @@ def test_how_each_fares_is_told_by_its_directory(tmp_path: Path) -> None:
     assert (name, failures) == ("out#2", 2) and good_at is not None and before <= good_at <= clock.now()
 
 
+def test_a_full_disk_is_one_line_however_many_files_there_are(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.say([f"{number}.zone: cannot be written (No space left on device)" for number in range(40)])
+    place.say([f"{number}.zone: cannot be written (No space left on device)" for number in range(40)])
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "0.zone: cannot be written" in said
+    assert "39 more failures" in said
+
+
 async def test_only_its_own_zones_make_it_due(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [ExportConfig(directory=Path("files"), formats=["bind"], zones=["domain"], every=1)]
     files = Scheduled(wanted, app.data_dir, None, lambda: app.zones)
