@@ -130,7 +130,7 @@ def delta(name: str, since: int, as_json: bool) -> None:
     zone_in(found, name)
     view = given_view(found.config.data_dir, name)
     step = deltas.step_since(found.config.data_dir, view, since)
-    whole = f"dnsbl zone export {name}"
+    whole = f"dnsbl zone export {name} --format {deltas.WHOLE}"
     if as_json:
         sys.stdout.buffer.writelines(deltas.document(view, since, step, whole))
         sys.stdout.flush()

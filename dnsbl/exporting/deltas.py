@@ -23,10 +23,11 @@ from ..zones.recordset import subject_of
 from ..zones.served import ServedZone, zone_directory
 from ..zones.written import name_text, network6
 
-__all__ = ["changed", "document", "step_since"]
+__all__ = ["WHOLE", "changed", "document", "step_since"]
 
 Row = dict[str, Any]
 Entry = tuple[str, int]  # a subject and its mask; 0: exempt from what is listed above it
+WHOLE = "ndjson"  # the format that has the same rows of the whole zone, of every kind
 TOGETHER = 4096  # rows put together before they are passed on
 MAX_COMPARED = 200_000  # pieces and names of a step; of a larger one, rows that are on both sides stay on both
 

@@ -149,7 +149,7 @@ async def get_delta(request: web.Request) -> web.StreamResponse:
         return web.Response(status=304, headers=found.headers)
     with slot(state, key):
         step = await state.threads.export(deltas.step_since, state.backend.app.data_dir, view, int(said))
-        whole = f"/v1/zones/{name}/export"
+        whole = f"/v1/zones/{name}/export?format={deltas.WHOLE}"
         return await send_chunks(request, deltas.document(view, int(said), step, whole), found)
 
 

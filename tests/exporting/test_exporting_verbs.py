@@ -37,6 +37,17 @@ def test_a_file_with_its_manifest_and_signature(built: Dnsbl, tmp_path: Path) ->
     assert not list(tmp_path.glob(".*.part"))
 
 
+@pytest.mark.parametrize("zone", ["ip", "domain"])
+def test_every_format_has_the_same_count_at_its_head(built: Dnsbl, tmp_path: Path, zone: str) -> None:
+    """It was of pieces before or after the format joined them, with test points or without."""
+    count = {"ip": 2, "domain": 0}[zone]
+    what = {"ip": "ranges and addresses", "domain": "names"}[zone]
+    for format in ("rbldnsd", "bind", "rpz", "csv", *(("cidr", "cidr-aggregated", "nftables") if zone == "ip" else ())):
+        line = built("zone", "export", zone, "--format", format, "-o", "out", "--json").json
+        assert line["count"] == count
+        assert f" {count} listed {what}, before any is cut or joined" in (tmp_path / "out").read_text()
+
+
 def test_it_is_packed(built: Dnsbl, tmp_path: Path) -> None:
     plain = built("zone", "export", "ip", "--format", "csv").out
     assert gzip.decompress(built("zone", "export", "ip", "--format", "csv", "--compress", "gzip").out) == plain
@@ -73,8 +84,11 @@ def test_a_delta_is_what_changed(built: Dnsbl) -> None:
     assert value["removed"] == [{"subject": "46.0.0.1", "codes": ["127.0.0.2"]}]
     done = built("zone", "delta", "ip", "--since", "5")
     assert done.code == 1
-    assert "take it whole: `dnsbl zone export ip`" in done.err
-    assert built("zone", "delta", "ip", "--since", "5", "--json").json["full"] is True
+    hint = "dnsbl zone export ip --format ndjson"
+    assert f"take it whole: `{hint}`" in done.err
+    value = built("zone", "delta", "ip", "--since", "5", "--json").json
+    assert (value["full"], value["export"]) == (True, hint)
+    assert b"46.9.9.9" in built(*hint.split()[1:]).out, "the hint does as it stands"
 
 
 def test_exported_files_are_brought_up_to_date(built: Dnsbl, tmp_path: Path) -> None:
