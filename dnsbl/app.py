@@ -495,6 +495,9 @@ class App:
 
     def listing_count(self, name: str) -> int:
         """How much a zone lists: what is decided where it is made here, else what is held of it. Raises StoreError."""
+        zone = self.zones.get(name)
+        if zone is not None and zone.shutdown:
+            return 0
         if name in self.publishers:
             return self.store.listing_count(name)
         try:

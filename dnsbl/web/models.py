@@ -293,6 +293,7 @@ class Zone(Out):
     origin: str
     kind: Literal["ip", "domain", "hash", "e164"]
     about: str
+    shutdown: bool = Field(description="It has ended and lists nothing: stop using it (RFC 6471 section 3.4)")
     serial: int | None = Field(description="Of the SOA; null: not published yet")
     made_at: Time | None
     listed: int = Field(description="Listings as they were decided: where some touch, more than `count` of an export")

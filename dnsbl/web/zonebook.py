@@ -51,6 +51,7 @@ class Facts:
             origin=zone.origin,
             kind=zone.kind,
             about=zone.about,
+            shutdown=zone.shutdown,
             serial=snapshot.serial if snapshot else None,
             made_at=clock.rfc3339(snapshot.made_at) if snapshot else None,
             listed=self.listed,

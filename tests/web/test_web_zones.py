@@ -7,6 +7,7 @@ from exporting_site import publish_some
 from website import problem, serving
 
 from dnsbl import clock
+from dnsbl.config import ZoneDef
 from dnsbl.web import models
 from dnsbl.zones.followed import Followed, write_followed
 from dnsbl.zones.served import zone_directory
@@ -56,6 +57,22 @@ async def test_a_zone_that_is_followed_tells_how_that_goes(tmp_path, known, stat
             assert "Zones taken from elsewhere" in text and f'class="state {state}"' in text
             assert (WHY in text) == bool(headers and known and known.error)
             assert ("Everything is up" in text) == (state != "expired")
+
+
+async def test_a_zone_that_ends_says_so_on_every_page_and_in_json(tmp_path):
+    async with serving(tmp_path) as site:
+        await asyncio.to_thread(publish_some, site)
+        ended = ZoneDef.model_validate({**site.app.zones["ip"].model_dump(), "shutdown": True})
+        site.app.replace(site.app.settings.model_copy(update={"zones": {**site.app.zones, "ip": ended}}))
+        await asyncio.to_thread(site.app.settle)
+        async with site.client.get("/v1/zones") as response:
+            rows = {row["name"]: models.Zone.model_validate(row) for row in await response.json()}
+        assert [name for name, row in rows.items() if row.shutdown] == ["ip"]
+        assert rows["ip"].listed == 0
+        for page in ("/", "/data", "/criteria"):
+            async with site.client.get(page) as response:
+                cards = (await response.text()).split('id="zone-')
+            assert [card.partition('"')[0] for card in cards if "is shut down and lists nothing" in card] == ["ip"]
 
 
 async def test_a_zone_that_is_not_published_has_no_serial(tmp_path):
