@@ -563,7 +563,20 @@ class App:
                 self.store, name, trust, scopes, now, expires, limits, simulated, tuple(zones), daily, person_of(who)
             )
             self.store.audit(now, who, "key create", name, " ".join(scopes))
+        if partners.QUERY in scopes:
+            self.warn_untaken(name, limits.query_zones)
         return {**documents.key(key, self.store.sources()[key.source]), "secret": secret}
+
+    def warn_untaken(self, name: str, asked: Sequence[str]) -> None:
+        """Say where a key for DNS is good for nothing yet."""
+        zones = asked or list(self.zones)
+        if all(self.zones[zone].access.keys == "off" for zone in zones):
+            log.warning(
+                'key %s cannot be used yet: none of its zones (%s) takes keys; set keys = "optional" or "required" '
+                "below [access] in a zone's file, and reload",
+                name,
+                ", ".join(zones),
+            )
 
     def key_rows(self) -> list[dict[str, Any]]:
         sources = self.store.sources()

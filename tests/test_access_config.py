@@ -92,3 +92,17 @@ def test_a_key_for_dns_is_good_for_nothing_else(store, scopes, limits):
     with pytest.raises(IntakeError):
         make(store, scopes, **limits)
     assert store.all_keys() == []
+
+
+def test_a_key_for_dns_that_no_zone_takes_is_said(app, caplog):
+    app.create_key("one", 0.9, ["query"], None)
+    assert "key one cannot be used yet" in caplog.text
+    caplog.clear()
+    taking = ZoneDef.model_validate({**app.zones["ip"].model_dump(), "access": {"keys": "optional"}})
+    app.replace(app.settings.model_copy(update={"zones": {**app.zones, "ip": taking}}))
+    app.create_key("two", 0.9, ["query"], None)
+    app.create_key("three", 0.9, ["query"], None, KeyLimits(query_zones=("ip", "domain")))
+    app.create_key("four", 0.9, ["read"], None)
+    assert not caplog.text
+    app.create_key("five", 0.9, ["query"], None, KeyLimits(query_zones=("domain",)))
+    assert "none of its zones (domain) takes keys" in caplog.text
