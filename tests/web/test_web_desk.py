@@ -424,6 +424,20 @@ async def test_a_key_needs_the_password_just_now_and_its_secret_is_shown_once(tm
         assert secret not in browser.text
 
 
+async def test_a_key_for_dns_has_its_limits_from_the_form(tmp_path, monkeypatch, time):
+    async with review(tmp_path, monkeypatch, time) as (site, browser):
+        await browser.get("/admin/keys")
+        for field in ("scopes-query", "queries", "query_zones"):
+            assert f'name="{field}"' in browser.text
+        fields = {"name": "acme", "scopes-query": "1", "queries": "5000"}
+        assert await do(browser, "keys/create", **fields, query_zones="nowhere") == 409
+        assert "no zone 'nowhere'" in text(browser)
+        assert await do(browser, "keys/create", **fields, query_zones="ip domain") == 200
+        (row,) = site.app.key_rows()
+        assert row["scopes"] == ["query"]
+        assert row["limits"] == {"queries": 5000, "query_zones": ("ip", "domain")}
+
+
 async def test_a_key_for_nothing_is_a_mistake_beside_its_boxes(tmp_path, monkeypatch, time):
     async with review(tmp_path, monkeypatch, time) as (_, browser):
         assert await do(browser, "keys/create", name="acme", trust="nan") == 422

@@ -44,7 +44,11 @@ def test_whatever_is_typed_is_a_model_or_a_mistake_that_can_be_said(name: str, f
         (models.GrantRemoval, {"number": "7", "firm": "1"}, {"number": 7, "answer": "", "firm": True}),
         (models.GrantRemoval, {"number": "7", "csrf": "x"}, {"number": 7, "answer": "", "firm": False}),
         (models.KeyMade, {"name": "a", "trust": "", "scopes-admin": "1"},
-         {"name": "a", "trust": 0.9, "scopes": ["admin"], "lifetime": None, "live": False}),
+         {"name": "a", "trust": 0.9, "scopes": ["admin"], "lifetime": None, "live": False,
+          "queries": None, "query_zones": None}),
+        (models.KeyMade, {"name": "a", "scopes-query": "1", "queries": "5", "query_zones": " ip  domain "},
+         {"name": "a", "trust": 0.9, "scopes": ["query"], "lifetime": None, "live": False,
+          "queries": 5, "query_zones": ["ip", "domain"]}),
     ],
 )  # fmt: skip
 def test_a_form_says_what_its_model_has(model: type[BaseModel], form: dict[str, str], made: dict[str, object]) -> None:

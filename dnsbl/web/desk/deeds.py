@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from ... import clock
 from ...errors import IntakeError
+from ...store.contract import KeyLimits
 from ..backend import Parts
 from . import models
 
@@ -87,7 +88,10 @@ def grant_agreed(app: Parts, wanted: models.GrantRemoval, who: str) -> bool:
 
 
 def key_made(app: Parts, wanted: models.KeyMade, who: str) -> dict[str, Any]:
-    return app.create_key(wanted.name, wanted.trust, wanted.scopes, wanted.lifetime, simulated=not wanted.live, who=who)
+    limits = KeyLimits(queries=wanted.queries, query_zones=tuple(wanted.query_zones or ()))
+    return app.create_key(
+        wanted.name, wanted.trust, wanted.scopes, wanted.lifetime, limits, simulated=not wanted.live, who=who
+    )
 
 
 def key_revoked(app: Parts, wanted: models.Named, who: str) -> dict[str, Any]:

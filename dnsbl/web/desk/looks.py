@@ -114,6 +114,11 @@ FIELDS: Mapping[str, FieldLook] = {
     "since": FieldLook(N_("From"), hint=N_("Such as 2026-01-02T03:04:05Z; empty: ever since.")),
     "until": FieldLook(N_("Until"), hint=N_("Such as 2026-01-02T03:04:05Z; empty: until now.")),
     "scopes": FieldLook(N_("What the key is for"), "scopes"),
+    "queries": FieldLook(N_("Queries a day at most"), "number", N_("Only for a key that asks zones by DNS.")),
+    "query_zones": FieldLook(
+        N_("Zones that it may ask, by name"),
+        hint=N_("With blanks between them; empty: all zones. Only for such a key."),
+    ),
     "live": FieldLook(N_("Believed from the first report on, not simulated at first"), "check"),
 }
 

@@ -17,6 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_NUMBER = 2**53  # a number that every JSON has exactly
+MAX_ZONES = 100  # named in one list
 LONGEST = 10 * 366 * 86_400  # seconds
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 Words = Annotated[str, Field(max_length=MAX_SAID)]
@@ -25,6 +26,10 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 Subject = Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]
 Lifetime = Annotated[
     Annotated[int, Field(ge=1, le=LONGEST)] | None, BeforeValidator(lambda v: duration(v) if isinstance(v, str) else v)
+]
+ZoneNames = Annotated[
+    Annotated[list[Name], Field(max_length=MAX_ZONES)],
+    BeforeValidator(lambda v: v.split() if isinstance(v, str) else v),
 ]
 
 
@@ -118,6 +123,8 @@ class KeyMade(In):
     scopes: Annotated[list[str], Field(min_length=1, max_length=4)] = ["report", "read"]
     lifetime: Lifetime = None
     live: bool = False
+    queries: Number | None = Field(default=None, description="Scope query: queries a day, UTC")
+    query_zones: ZoneNames | None = Field(default=None, description="Scope query: only in these zones")
 
 
 class Named(In):
