@@ -1,4 +1,7 @@
-"""Passkeys (WebAuthn Level 3): what a browser is asked, and whether its answer is right. Answers are untrusted."""
+"""Passkeys (WebAuthn Level 3): what a browser is asked, and whether its answer is right. Answers are untrusted.
+
+The library is imported where it is used: it takes a tenth of every verb's start, and few need it.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,13 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import webauthn
-from webauthn.helpers import base64url_to_bytes, options_to_json
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
-
 from ..store.contract.people import Account, Passkey
+
+if TYPE_CHECKING:
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
 __all__ = ["Registered", "Site", "creation", "credential_id", "registered", "request", "site", "uses_after"]
 
@@ -71,6 +68,13 @@ def is_address(name: str) -> bool:
 
 def creation(where: Site, account: Account, known: Sequence[Passkey]) -> tuple[str, bytes]:
     """What a browser is asked to make a passkey: JSON, and the challenge in it."""
+    import webauthn
+    from webauthn.helpers.structs import (
+        AuthenticatorSelectionCriteria,
+        ResidentKeyRequirement,
+        UserVerificationRequirement,
+    )
+
     options = webauthn.generate_registration_options(
         rp_id=where.id,
         rp_name=NAME,
@@ -82,26 +86,33 @@ def creation(where: Site, account: Account, known: Sequence[Passkey]) -> tuple[s
         ),
         exclude_credentials=descriptors(known),
     )
-    return options_to_json(options), options.challenge
+    return webauthn.options_to_json(options), options.challenge
 
 
 def request(where: Site, known: Sequence[Passkey]) -> tuple[str, bytes]:
     """What a browser is asked to sign with one of these: JSON, and the challenge in it."""
+    import webauthn
+    from webauthn.helpers.structs import UserVerificationRequirement
+
     options = webauthn.generate_authentication_options(
         rp_id=where.id,
         timeout=WAIT,
         allow_credentials=descriptors(known),
         user_verification=UserVerificationRequirement.PREFERRED,
     )
-    return options_to_json(options), options.challenge
+    return webauthn.options_to_json(options), options.challenge
 
 
 def descriptors(known: Sequence[Passkey]) -> list[PublicKeyCredentialDescriptor]:
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
     return [PublicKeyCredentialDescriptor(id=each.id) for each in known]
 
 
 def registered(where: Site, challenge: bytes, credential: str) -> Registered | None:
     """What a browser made; None: it is not what was asked for."""
+    import webauthn
+
     answer = parsed(credential)
     if answer is None:
         return None
@@ -119,6 +130,8 @@ def registered(where: Site, challenge: bytes, credential: str) -> Registered | N
 
 def uses_after(where: Site, challenge: bytes, credential: str, passkey: Passkey) -> int | None:
     """The authenticator's counter after it signed; None: it did not, or its counter went back (a copy was made)."""
+    import webauthn
+
     answer = parsed(credential)
     if answer is None:
         return None
@@ -138,6 +151,8 @@ def uses_after(where: Site, challenge: bytes, credential: str, passkey: Passkey)
 
 def credential_id(credential: str) -> bytes | None:
     """Which passkey an answer names."""
+    from webauthn.helpers import base64url_to_bytes
+
     answer = parsed(credential)
     try:
         return base64url_to_bytes(str(answer["rawId"])) if answer else None

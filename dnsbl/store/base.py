@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import StoreError
 from .schema import migrate
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 __all__ = ["Base", "Connection"]
 
@@ -170,6 +171,8 @@ class Base:
     @property
     def tables(self) -> Database:
         """The writer through sqlite-utils, for the cold tables; use inside `transaction`."""
+        from sqlite_utils import Database  # here: most verbs end without
+
         return Database(self.writer, execute_plugins=False)
 
 
