@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..subjects import ancestors, inside
+from ..subjects import IP6_LISTING_PREFIX, ancestors, inside
 from .base import Base, Connection
 from .claims import ask
 from .contract import Change, ListingRow
@@ -12,6 +12,8 @@ from .contract import Change, ListingRow
 __all__ = ["Listed"]
 
 CHUNK = 50_000  # rows read at once
+FAMILY_KEY = 18  # bytes of the longest key of a network, and so above all of its family
+HOSTS = {b"4": b"\x20", b"6": bytes((IP6_LISTING_PREFIX,))}  # the last byte of the narrowest that is listed: /32, /64
 
 
 class Listed:
@@ -60,6 +62,23 @@ class Listed:
             zone,
             *above,
         )
+
+    def listings_touching_many(self, zone: str, networks: Sequence[bytes]) -> dict[bytes, str]:
+        """To look for all 32 or 64 networks above each would take most of a publish: those that are listed are few, and
+        SQLite finds them in a tenth of a second for a million rows."""
+        if not networks:
+            return {}
+        family = networks[0][:1]
+        inner = f"SELECT subject, codes FROM {self.table} WHERE zone = ? AND subject >= ? AND subject < ?"
+
+        def work(connection: Connection) -> dict[bytes, str]:
+            ends = family, family + b"\xff" * FAMILY_KEY
+            found = dict(connection.execute(f"{inner} AND substr(subject, -1) != ?", (zone, *ends, HOSTS[family])))
+            for network in networks:
+                found.update(connection.execute(inner, (zone, *inside(network))))
+            return found
+
+        return self.base.read(work)
 
     def listing_count(self, zone: str) -> int:
         count: int = self.base.rows(f"SELECT count(*) FROM {self.table} WHERE zone = ?", zone)[0][0]

@@ -112,6 +112,9 @@ class ListingsPart(Base):
     def listings_touching(self, zone: str, subject: bytes) -> list[tuple[bytes, str]]:
         return self.listed.listings_touching(zone, subject)
 
+    def listings_touching_many(self, zone: str, networks: Sequence[bytes]) -> dict[bytes, str]:
+        return self.listed.listings_touching_many(zone, networks)
+
     def listing_count(self, zone: str) -> int:
         return self.listed.listing_count(zone)
 

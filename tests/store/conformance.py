@@ -562,6 +562,25 @@ class Conformance(LivePeople, LiveHooks, LiveDeeds, LiveRemovals, LiveSources):
             beyond = set(found) - expected  # wider ones that start at the same address do no harm
             assert all(a == "5.5.5.0/24" or "/" in a for a in beyond), (asked, beyond)
 
+    def test_listings_touching_many_are_those_touching_each(self, store: Store) -> None:
+        """Any others are no single hosts."""
+        four = keys("5.0.0.0/8", "5.5.5.0/24", "5.5.5.0", "5.5.5.5", "6.6.6.6", "6.6.0.0/16")
+        six = keys("2a00::/48", "2a00::/64", "2a00:0:0:1::/64", "2a01::/64")
+        listed(store, "all", *(row(text(key)) for key in (*four, *six)))
+        listed(store, "other", row("5.5.5.6"))
+        assert store.listings_touching_many("all", []) == {}
+        for asked in (
+            keys("5.5.5.5"),
+            keys("5.5.5.0/24", "7.7.7.7"),
+            keys("2a00::/64"),
+            keys("2a00::/63", "2a02::/32"),
+        ):
+            found = store.listings_touching_many("all", asked)
+            each = {subject: codes for network in asked for subject, codes in store.listings_touching("all", network)}
+            assert found.items() >= each.items()
+            assert all(key[-1] != (64 if key[:1] == b"6" else 32) for key in found.keys() - each.keys())
+            assert {key[:1] for key in found} <= {asked[0][:1]}
+
     def test_an_identity_is_kept_and_is_its_own(self, store: Store, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
         other = type(self).opener(tmp_path / "other")

@@ -3,12 +3,15 @@ the listing table and the exemptions say."""
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from worlds import DAY, DOMAIN, EXAMPLES, IP, World, bucketed, codes4, codes6, name_codes, thresholds, world, zone
 
 from dnsbl.subjects import bounds, parse
+from dnsbl.zones import build
 from dnsbl.zones.build import test_points as points_of
 from dnsbl.zones.served import ServedZone
 
@@ -144,6 +147,28 @@ def test_deltas_of_addresses_answer_as_a_whole_build(happened: list[tuple], thre
 @example([("list", {"a.a.a.com"}), ("publish",), ("list", set())])
 def test_deltas_of_names_answer_as_a_whole_build(happened: list[tuple]) -> None:
     run(happened, "domain", assert_names)
+
+
+@given(st.lists(st.sets(st.sampled_from([*FOUR, *SIX])), min_size=2, max_size=4))
+@settings(max_examples=40 * EXAMPLES, deadline=None)
+def test_many_changes_are_looked_up_at_once_with_the_same_result(listings: list[set[str]]) -> None:
+    """By one pass over the listings, or each by itself. Something else is listed that no change touches."""
+    built = []
+    for share in (0, 10**9):
+        with mock.patch.object(build, "PASS_SHARE", share), world() as w:
+            for listed in listings:
+                w.now += 1
+                w.listed([*listed, "9.9.9.0/24", "9.9.9.9", "2a00:9::/64", "2a00:9::/48"])
+                w.settle()
+                w.publish("ip")
+            served = w.served("ip")
+            built.append((served.answers, delta_of(served)))
+    assert built[0] == built[1]
+
+
+def delta_of(served: ServedZone) -> dict[str, bytes]:
+    parts = ("v4one", "v4onea", "v4low", "v4high", "v4a", "v6one", "v6onea", "v6low", "v6high", "v6a")
+    return {part: bytes(getattr(served.delta, part)) for part in parts} if served.delta else {}
 
 
 def test_an_exemption_that_ends_fills_its_hole_again() -> None:
