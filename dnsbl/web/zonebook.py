@@ -29,7 +29,6 @@ class Snapshot:
     made_at: int
     base: int  # pieces
     delta: int
-    listed: int  # subjects, as whoever made it counted them
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,13 +78,11 @@ class ZoneBook:
 
     def facts_of(self, zone: ZoneDef) -> Facts:
         followed = following(self.backend.app.followed(zone.name))
-        listed = 0 if followed else self.count(zone.name)
+        listed = self.count(zone.name)
         try:
             snapshot = self.snapshot(zone.name)
         except SnapshotError as error:
             return Facts(zone, listed, None, str(error), followed)
-        if followed and snapshot:
-            listed = snapshot.listed
         trouble = "" if snapshot else "not published yet"
         if followed and followed.state == "expired":
             trouble = "not answered, as its primary has not confirmed it for too long"
@@ -104,7 +101,7 @@ class ZoneBook:
         if known is None or known.serial != serial:
             served = self.backend.app.served(name)
             made_at = (served.delta or served.base).info["made_at"]
-            known = Snapshot(served.serial, made_at, size_of(served.base), size_of(served.delta), served.listings)
+            known = Snapshot(served.serial, made_at, size_of(served.base), size_of(served.delta))
             self.snapshots[name] = known
         return known
 
