@@ -35,6 +35,8 @@ log = logging.getLogger("dnsbl.transfer")
 # itself once more for each record set that stays, two of a name, and at some 5,000 its stack of 1 MiB is full.
 MAX_KEPT = 2_000
 TRIES = 5  # to open a snapshot whose files a newer publish takes away at that moment
+KEPT = 60.0  # seconds that the last picture stays (25 MB a million): secondaries come one after the other, too
+Mark = tuple[int, int, int]  # which file: inode, time and size
 
 
 class Giving:
@@ -124,15 +126,17 @@ def stepped(old: bytes, new: bytes, removed: Iterator[Section], added: Iterator[
 
 
 class Pictures:
-    """`Contents` of views, made once and kept while anybody takes them away."""
+    """`Contents` of views, made once and kept while anybody takes them away; the last one a while longer."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.kept: dict[tuple[str, int], Picture] = {}
+    def __init__(self, seconds: float = KEPT) -> None:
+        self.seconds = seconds
+        self.lock = threading.RLock()
+        self.kept: dict[tuple[Mark, ...], Picture] = {}  # by their files
+        self.timer = threading.Timer(0, self.sweep)  # what ends that while; not begun
 
     @contextlib.contextmanager
     def of(self, view: ServedZone) -> Iterator[Contents]:
-        key = view.zone.name, view.serial
+        key = tuple(file.mark for file in (view.base, view.delta) if file)
         with self.lock:
             picture = self.kept.setdefault(key, Picture())
             picture.users += 1
@@ -143,8 +147,16 @@ class Pictures:
         finally:
             with self.lock:
                 picture.users -= 1
-                if not picture.users:
-                    del self.kept[key]
+                self.sweep(picture)
+                self.timer.cancel()
+                self.timer = threading.Timer(self.seconds, self.sweep)
+                self.timer.daemon = True
+                self.timer.start()
+
+    def sweep(self, last: Picture | None = None) -> None:
+        """Let go of all that nobody takes away, but the last one."""
+        with self.lock:
+            self.kept = {key: each for key, each in self.kept.items() if each.users or each is last}
 
 
 class Picture:
