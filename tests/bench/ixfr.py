@@ -1,11 +1,17 @@
 """From a publish to a secondary that answers from it: AXFR and IXFR of a large zone, to a real Knot.
 
-    python tests/bench/ixfr.py [--entries 1000000] [--changes 10000] [--steps 5] [--json]
+    python tests/bench/ixfr.py [--entries 1000000] [--changes 10000] [--steps 5] [--below] [--set "OPTION: VALUE"]...
+                               [--storage /dev/shm] [--json]
 
 Publishes a zone of single addresses, starts `dnsbl serve --role dns` on it and knotd as its secondary with a TSIG key,
 waits until that answers, then publishes steps of so many changes (half come, half leave). `axfr` is from the start of
 knotd, `draw` a plain AXFR by a client that only counts; `ixfr` is from the swap of the zone's pointer to the first SOA
-with the new serial from Knot.
+with the new serial from Knot. By Knot's own log `taken` is what of that passed while the records came, and `updated`
+from when it asked for them until it had done its work on them.
+
+With --below there is another knotd, a secondary of the first: what Knot needs from Knot, for the same zone and steps,
+from the first SOA of the one to that of the other (with the second that Knot waits before it tells). --set is for the
+zone in the last of them, and --storage is where it keeps it.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import shutil
 import socket
 import statistics
@@ -20,7 +27,9 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +45,8 @@ from dnsbl.app import App  # noqa: E402
 ORIGIN = "ip.dnsbl.test"
 NOW = 1_790_000_000
 GIVE_UP = 300.0
+TAKEN = re.compile(r"IXFR, incoming, .* finished, ([0-9.]+) seconds")
+UPDATED = re.compile(r"zone updated, ([0-9.]+) seconds, serial [0-9]+ ->")
 
 T = TypeVar("T")
 
@@ -45,6 +56,9 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--changes", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--below", action="store_true", help="a Knot below the Knot, too")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION: VALUE", help="of the zone in Knot")
+    parser.add_argument("--storage", type=Path, help="a directory for Knot's files")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="dnsbl-ixfr-"))
@@ -60,26 +74,71 @@ def main() -> None:
         print(f"{name:>16}  {value}")
 
 
+class Tuned(Knot):
+    """With other settings than those of the tests, and with a secondary below it that it tells of what it has."""
+
+    below: Knot | None = None
+    settings: Sequence[str] = ()
+
+    def configure(self) -> list[str]:
+        command = super().configure()
+        path = Path(command[-1])
+        text = path.read_text()
+        for setting in self.settings:
+            option = setting.partition(":")[0]
+            text = re.sub(rf"\n    {option}: .*", "", text).replace("    master:", f"    {setting}\n    master:")
+        if self.below:
+            remote = f"  - id: below\n    address: 127.0.0.1@{self.below.port}\n    key: {self.key.name}\n"
+            text = text.replace("\nacl:\n", f"\n{remote}acl:\n").replace("action: notify", "action: [notify, transfer]")
+            text = text.replace("    master:", "    notify: below\n    master:")
+        path.write_text(text)
+        return command
+
+    def said(self, what: re.Pattern[str]) -> list[float]:
+        """Seconds by its own log."""
+        return [float(found) for found in what.findall(self.log())]
+
+
+@contextmanager
+def knots(directory: Path, port: int, options: argparse.Namespace) -> Iterator[list[Tuned]]:
+    """The secondary and, where wanted, the one below it; not started."""
+    with tempfile.TemporaryDirectory(dir=options.storage) as storage:
+        Path(storage).chmod(0o755)
+        found = [Tuned(directory if options.below else Path(storage), Primary(port, [ORIGIN]))]
+        if options.below:
+            found.append(Tuned(Path(storage), Primary(found[0].port, [ORIGIN])))
+            found[0].below = found[1]
+        found[-1].settings = options.set
+        yield found
+
+
 def measured(directory: Path, options: argparse.Namespace) -> dict[str, object]:
     port = free_port()
-    knot = Knot(directory, Primary(port, [ORIGIN]))
-    path = configured(directory, knot, port)
     chosen = random.Random(1)
     listed = [(1 << 24) + 7 + 3 * number for number in range(options.entries)]
-    with App(config.load(path)) as app:
+    with knots(directory, port, options) as chain, ExitStack() as running:
+        path = configured(directory, chain[0], port)
+        app = running.enter_context(App(config.load(path)))
         app.reconcile()
         fill(app, listed)
-        with Server(directory, config=path, role="dns"):
-            octets, draw = timed(lambda: drawn(port))
-            with knot:
-                _, axfr = timed(lambda: reached(knot, app.served("ip").serial))
-                steps = [step(app, knot, listed, options.changes, chosen) for _ in range(options.steps)]
-    return {
-        "entries": options.entries, "changes": options.changes, "octets": octets,
-        "draw s": round(draw, 2), "draw MB/s": round(octets / draw / 1e6, 1),
-        "axfr s": round(axfr, 2), "ixfr s": [round(each, 3) for each in steps],
-        "ixfr median s": round(statistics.median(steps), 3) if steps else None,
-    }  # fmt: skip
+        running.enter_context(Server(directory, config=path, role="dns"))
+        octets, draw = timed(lambda: drawn(port))
+        axfr = []
+        for knot in chain:
+            running.enter_context(knot)
+            axfr.append(timed(lambda: reached(chain[len(axfr)], app.served("ip").serial))[1])
+        steps = [step(app, chain, listed, options.changes, chosen) for _ in range(options.steps)]
+        found: dict[str, object] = {
+            "entries": options.entries, "changes": options.changes, "set": options.set, "octets": octets,
+            "draw s": round(draw, 2), "draw MB/s": round(octets / draw / 1e6, 1),
+        }  # fmt: skip
+        for whose, knot, whole, each in zip(("", "knot's "), chain, axfr, zip(*steps, strict=True), strict=False):
+            found[f"{whose}axfr s"] = round(whole, 2)
+            found[f"{whose}ixfr s"] = [round(seconds, 3) for seconds in each]
+            found[f"{whose}ixfr median s"] = round(statistics.median(each), 3)
+            found[f"{whose}taken s"] = knot.said(TAKEN)
+            found[f"{whose}updated s"] = knot.said(UPDATED)
+        return found
 
 
 def configured(directory: Path, knot: Knot, port: int) -> Path:
@@ -119,15 +178,17 @@ def reached(knot: Knot, serial: int) -> None:
         time.sleep(0.005)
 
 
-def step(app: App, knot: Knot, listed: list[int], changes: int, chosen: random.Random) -> float:
-    """Publish so many changes; seconds from the swap of the pointer to the answer."""
+def step(app: App, chain: list[Tuned], listed: list[int], changes: int, chosen: random.Random) -> list[float]:
+    """Publish so many changes; seconds from the swap of the pointer to the answer, then from one Knot to the next."""
     for place in chosen.sample(range(len(listed)), changes // 2):
         listed[place] = (11 << 24) + 5 * chosen.randrange(1 << 21)
     listed[:] = list(set(listed))
     fill(app, listed)
-    swapped = (app.data_dir / "zones" / "ip" / "current").stat().st_mtime
-    reached(knot, app.served("ip").serial)
-    return time.time() - swapped
+    at = [(app.data_dir / "zones" / "ip" / "current").stat().st_mtime]
+    for knot in chain:
+        reached(knot, app.served("ip").serial)
+        at.append(time.time())
+    return [after - before for before, after in pairwise(at)]
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
