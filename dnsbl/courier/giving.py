@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..dns.stream import Section, framed, messages
+from ..dns.stream import Section, messages
 from ..dns.transfer import newer
 from ..errors import SnapshotError, WithheldError
 from ..zones.contents import Contents, contents
@@ -25,7 +24,8 @@ from ..zones.journal import Journal
 from ..zones.served import ServedZone, zone_directory
 from ..zones.snapshot import size_of
 from ..zones.wire import soa_record, step_sections, zone_sections
-from .request import END, Request, Verdict, frame
+from .outlet import Outlet
+from .request import Request, Verdict
 
 __all__ = ["Giving"]
 
@@ -47,32 +47,28 @@ class Giving:
         self.views: dict[str, ServedZone] = {}  # given last, by zone
         self.pictures = Pictures()
 
-    def give(self, request: Request, sock: socket.socket) -> None:
-        """Send a transfer, and close the socket. It blocks for as long as the front does not read."""
-        with sock:
+    def give(self, request: Request, outlet: Outlet) -> None:
+        """Send a transfer, and close its outlet. It blocks for as long as nobody reads."""
+        with contextlib.closing(outlet):
             try:
                 view = self.view(request.zone)
             except WithheldError as error:
                 log.warning("zone %s: not transferred to %s: %s", request.zone, request.client, error)
-                sock.sendall(frame(Verdict.REFUSED.value))
+                outlet.say(Verdict.REFUSED)
                 return
             except SnapshotError as error:
                 log.error("zone %s: not transferred to %s: %s", request.zone, request.client, error)
                 view = None
             if view is None:
-                sock.sendall(frame(Verdict.FAILED.value))
+                outlet.say(Verdict.FAILED)
                 return
-            self.send(request, view, sock)
+            self.send(request, view, outlet)
 
-    def send(self, request: Request, view: ServedZone, sock: socket.socket) -> None:
-        sent = 0
-        sock.sendall(frame(Verdict.OK.value))
+    def send(self, request: Request, view: ServedZone, outlet: Outlet) -> None:
+        outlet.say(Verdict.OK)
         with contextlib.ExitStack() as held:
             kind, sections = self.sections(request, view, held)
-            for message in messages(request.head, sections, time.time):
-                sock.sendall(frame(framed(message)))
-                sent += len(message)
-        sock.sendall(END)
+            sent = outlet.pour(messages(request.head, sections, time.time))
         log.log(
             logging.INFO if kind == "whole" else logging.DEBUG,
             "zone %s: serial %d to %s, %s, %d octets", request.zone, view.serial, request.client, kind, sent,

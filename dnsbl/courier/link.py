@@ -14,6 +14,7 @@ from ..dns.refusals import Refused
 from ..dns.stream import framed, messages
 from ..dns.tcp import client_network
 from ..dns.transfer import Transfer
+from .progress import known_of
 from .request import LENGTH, READY, Request, Verdict, wake
 from .slots import Slots
 
@@ -133,7 +134,8 @@ class Link:
             log.warning("the transfer of %s to %s was cut: others wait, and it reads too slowly", transfer.zone, client)
             transfer.cut()
 
-        async with self.slots.one(client_network(client), cut) as place:
+        known = known_of(transfer.sock) if transfer.sock else None
+        async with self.slots.one(client_network(client), cut, known) as place:
             if not place:
                 yield framed(transfer.refuse(Refused.PLACES))
                 return
@@ -158,7 +160,8 @@ class Link:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(self.control, [request.pack()], [theirs.fileno()])
+                straight = [transfer.sock.fileno()] if transfer.sock else []
+                socket.send_fds(self.control, [request.pack()], [theirs.fileno(), *straight])
             except OSError:
                 ours.close()
                 return None
@@ -167,7 +170,7 @@ class Link:
 
 
 async def passed(stream: asyncio.StreamReader, transfer: Transfer) -> AsyncGenerator[bytes, None]:
-    """What the courier sends, frame by frame."""
+    """What the courier sends, frame by frame: all but what it sends straight to the client."""
     verdict = await frame_of(stream)
     if verdict != Verdict.OK.value:
         yield framed(transfer.refuse(Refused.TERMS if verdict == Verdict.REFUSED.value else Refused.NOT_READY))

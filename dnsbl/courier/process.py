@@ -18,6 +18,7 @@ from ..config import Settings
 from ..dns.tsig import keys_of
 from ..errors import ConfigError
 from .giving import Giving
+from .outlet import Outlet
 from .request import MAX_REQUEST, READY, Request, read
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Courier:
 
     def take(self, control: socket.socket) -> None:
         """One request. Nothing to read is the end of the front."""
-        packed, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, 1)
+        packed, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, 2)
         if not packed:
             self.stopping.set()
             return
@@ -101,13 +102,16 @@ class Courier:
             return
         # Of its own, and no reason to live on: what it writes to may be a secondary that does not read. The front
         # bounds how many there are.
-        sock = socket.socket(fileno=descriptors[0])
-        threading.Thread(target=self.give, args=(asked, sock), daemon=True).start()
+        front, *client = (socket.socket(fileno=number) for number in descriptors)
+        outlet = Outlet(front, client[0] if client else None)
+        threading.Thread(target=self.give, args=(asked, outlet), daemon=True).start()
 
-    def give(self, request: Request, sock: socket.socket) -> None:
+    def give(self, request: Request, outlet: Outlet) -> None:
         try:
-            self.giving.give(request, sock)
+            self.giving.give(request, outlet)
         except (BrokenPipeError, ConnectionResetError):
             log.info("zone %s: %s left in the middle of a transfer", request.zone, request.client)
+        except OSError as error:
+            log.warning("zone %s: its transfer to %s was cut: %s", request.zone, request.client, error)
         except Exception:
             log.exception("zone %s: its transfer to %s was cut", request.zone, request.client)

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from .progress import Known
+
 __all__ = ["Place", "Slots"]
 
 TOTAL = 32  # transfers at once: a thread each in the courier
@@ -24,10 +26,14 @@ PATIENCE = 10.0  # seconds that it may be behind that
 
 
 class Place:
-    """One transfer's. `cut` ends it from elsewhere."""
+    """One transfer's. `cut` ends it from elsewhere; `known` says how far the client is, where we do not write to it."""
 
-    def __init__(self, network: str, cut: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self.network, self.cut, self.clock = network, cut, clock
+    def __init__(
+        self, network: str, cut: Callable[[], None], known: Known | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self.network, self.cut, self.known, self.clock = network, cut, known, clock
+        self.before = 0  # octets that it had taken, as far as is known
         self.patience = PATIENCE  # seconds left
         self.since: float | None = None  # the client has had a message to read from then on
 
@@ -39,6 +45,19 @@ class Place:
         """It has taken a message of so many octets."""
         self.patience = min(self.left() + size / LEAST_RATE, PATIENCE)
         self.since = None
+
+    def look(self) -> None:
+        """Ask how far the client is, where that is not told."""
+        now = self.known() if self.known else None
+        if now is None:
+            return
+        if now.taken > self.before:
+            self.read(now.taken - self.before)
+            self.before = now.taken
+        if not now.waiting:
+            self.since = None
+        elif self.since is None:
+            self.given()
 
     def left(self) -> float:
         """Seconds of patience; less than none: it is too slow."""
@@ -62,9 +81,11 @@ class Slots:
         return taken.total() < self.total and taken[network] < self.per_network
 
     @asynccontextmanager
-    async def one(self, network: str, cut: Callable[[], None]) -> AsyncIterator[Place | None]:
-        """A place for as long as the `with`; None where none came free in time. `cut` ends what it is taken for."""
-        place = Place(network, cut)
+    async def one(
+        self, network: str, cut: Callable[[], None], known: Known | None = None
+    ) -> AsyncIterator[Place | None]:
+        """A place for as long as the `with`; None where none came free in time. The rest as in `Place`."""
+        place = Place(network, cut, known)
         try:
             async with asyncio.timeout(self.seconds):
                 await self.take(place)
@@ -92,6 +113,8 @@ class Slots:
         """Have the slowest transfer cut, where one is too slow, that would make room for this network."""
         full = self.taken[network] >= self.per_network
         those = {place for place in self.places if place.network == network} if full else self.places
+        for place in those:
+            place.look()
         slowest = min(those - self.cut, key=Place.left, default=None)
         if slowest and slowest.left() < 0:
             self.cut.add(slowest)

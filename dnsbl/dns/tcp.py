@@ -24,6 +24,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from asyncio.trsock import TransportSocket
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -254,7 +255,7 @@ class Connection(asyncio.Protocol):
     # transfers
 
     def begin(self, transfer: Transfer) -> None:
-        """Pass a transfer on. Until its end nothing is read: what is asked meanwhile waits."""
+        """Pass a transfer on, or have it written past us. Until its end nothing is read: what is asked waits."""
         if self.server.stream is None or not self.private():
             self.transport.write(framed(transfer.refuse(Refused.TLS if self.server.stream else Refused.NOT_READY)))
             return
@@ -262,8 +263,15 @@ class Connection(asyncio.Protocol):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        cuttable = replace(transfer, cut=self.transport.abort)
-        self.streaming = self.loop.create_task(self.run(self.server.stream, cuttable))
+        going = replace(transfer, sock=self.bare(), cut=self.transport.abort)
+        self.streaming = self.loop.create_task(self.run(self.server.stream, going))
+
+    def bare(self) -> TransportSocket | None:
+        """The socket, where another may write to it: in the clear, and nothing of ours is left to be written."""
+        if self.server.tls is not None or self.transport.get_write_buffer_size():
+            return None
+        found: TransportSocket = self.transport.get_extra_info("socket")
+        return found
 
     def private(self) -> bool:
         """Over TLS, whether it is as RFC 9103 section 7.1 wants it; in the clear there is nothing to want."""

@@ -11,6 +11,7 @@ Untrusted: the query. Its address and its key decide; both must be allowed where
 
 from __future__ import annotations
 
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -43,12 +44,14 @@ class Transfer:
     head: Head
     refuse: Refuse = field(repr=False)
     sections: Sequence[Section] = field(default=(), repr=False)
+    sock: TransportSocket | None = None  # the client's, where the messages may be written straight to it
     cut: Callable[[], None] = field(default=lambda: None, repr=False)  # ends it from elsewhere, with its connection
 
 
 Heard = Callable[[str, str, Key | None], bool]  # NOTIFY for an origin, from an address, signed by a key; whether it is
 # one of a primary's of that zone
-Stream = Callable[[Transfer], AsyncGenerator[bytes, None]]  # the messages, each with its length before it
+# The messages, each with its length before it; none, but until the last one, where they are written to its socket.
+Stream = Callable[[Transfer], AsyncGenerator[bytes, None]]
 
 
 class Says(Protocol):

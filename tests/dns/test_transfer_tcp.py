@@ -33,9 +33,11 @@ class Source:
         self.go = asyncio.Event()
         self.go.set()
         self.given = 0
+        self.straight: list[bool] = []  # of each transfer, whether its client's socket may be written to
         self.ended = asyncio.Event()
 
     async def stream(self, transfer: Transfer) -> AsyncGenerator[bytes, None]:
+        self.straight.append(transfer.sock is not None)
         try:
             for message in self.messages:
                 await self.go.wait()
@@ -59,9 +61,11 @@ async def transferring(
 
 async def test_the_messages_come_as_they_are_made() -> None:
     made = [bytes((number,)) * 5000 for number in range(50)]
-    async with transferring(Source(made)) as (reader, writer):
+    source = Source(made)
+    async with transferring(source) as (reader, writer):
         writer.write(framed(AXFR))
         assert [await read_framed(reader) for _ in made] == made
+    assert source.straight == [True]
 
 
 async def test_queries_behind_a_transfer_are_answered_after_it() -> None:
@@ -229,7 +233,7 @@ class Pace:
     def __init__(self, network: str) -> None:
         self.now = 0.0
         self.was_cut = False
-        self.place = Place(network, self.cut, lambda: self.now)
+        self.place = Place(network, self.cut, clock=lambda: self.now)
 
     def cut(self) -> None:
         self.was_cut = True
@@ -341,11 +345,13 @@ async def private(
 
 async def test_queries_and_transfers_go_over_tls(certificate: Path) -> None:
     made = [bytes((number,)) * 30_000 for number in range(40)]
-    async with private(Source(made), certificate, client_tls()) as (reader, writer):
+    source = Source(made)
+    async with private(source, certificate, client_tls()) as (reader, writer):
         writer.write(framed(SOA, AXFR, SOA))
         assert (await read_framed(reader))[:2] == SOA[:2]
         assert [await read_framed(reader) for _ in made] == made
         assert (await read_framed(reader))[:2] == SOA[:2]
+    assert source.straight == [False], "what is written to its socket would be in the clear"
 
 
 @pytest.mark.parametrize(

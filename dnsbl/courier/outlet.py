@@ -1,0 +1,71 @@
+"""Where the messages of a transfer go: to the client's own socket, or where that may not be (TLS) through the front.
+
+The front hears a verdict first and of the end at last, on its socket; what it reads there is in `request`. On the
+client's socket nobody else writes meanwhile: the front has nothing left to write, and waits. That socket's blocking is
+shared with the front, which wants none.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterable
+
+from ..dns.stream import framed
+from ..dns.tcp import TcpLimits
+from .request import END, Verdict, frame
+
+__all__ = ["Outlet"]
+
+STALLED = TcpLimits().stalled  # seconds, as in the front
+
+
+class Outlet:
+    """One transfer's. A stream to the front that is closed without its end was cut, and cuts the client."""
+
+    def __init__(self, front: socket.socket, client: socket.socket | None = None, stalled: float = STALLED) -> None:
+        self.front, self.client, self.stalled = front, client, stalled
+
+    def close(self) -> None:
+        """The client's first: whoever hears that it was cut finds nobody else on that connection."""
+        if self.client:
+            self.client.close()
+        self.front.close()
+
+    def say(self, verdict: Verdict) -> None:
+        self.front.sendall(frame(verdict.value))
+
+    def pour(self, messages: Iterable[bytes]) -> int:
+        """Send messages as fast as they are read, and the end; how many octets. Raises OSError where who reads them is
+        gone (then all is said), or the front is, and TimeoutError where nothing was read for too long."""
+        sent = 0
+        for message in messages:
+            if self.client:
+                self.straight(self.client, framed(message))
+            else:
+                self.front.sendall(frame(framed(message)))
+            sent += len(message)
+        self.front.sendall(END)
+        return sent
+
+    def straight(self, client: socket.socket, octets: bytes) -> None:
+        rest = memoryview(octets)
+        while rest:
+            try:
+                rest = rest[client.send(rest) :]
+            except BlockingIOError:
+                self.wait(client)
+            except (BrokenPipeError, ConnectionResetError):
+                self.front.sendall(END)  # no fault of ours to cut anything for: the front finds the client gone
+                raise
+
+    def wait(self, client: socket.socket) -> None:
+        """Until the client reads."""
+        poll = select.poll()
+        poll.register(client, select.POLLOUT)
+        poll.register(self.front, 0)  # its end is told unasked
+        ready = [number for number, _ in poll.poll(self.stalled * 1000)]
+        if self.front.fileno() in ready:
+            raise BrokenPipeError("the front has ended it")
+        if not ready:
+            raise TimeoutError(f"nothing was read for {self.stalled:.0f} s")
