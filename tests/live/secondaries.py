@@ -292,6 +292,7 @@ guardian=no
 daemon=no
 security-poll-suffix=
 loglevel=6
+max-ent-entries=0
 """)
         subprocess.run(["sqlite3", f"{here}/pdns.sqlite3"], input=SCHEMA.read_bytes(), check=True, timeout=END_WITHIN)
         self.tool("import-tsig-key", key.name, key.algorithm, key.secret)

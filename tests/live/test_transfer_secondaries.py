@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from asking import name4
 from certificate import write_certificate
 from same import Same
-from secondaries import EVERY, Bind, Knot, Nsd, Primary, Secondary, needs
+from secondaries import EVERY, Bind, Knot, Nsd, PowerDns, Primary, Secondary, needs
 from server import ROOT, Server, free_port, until
 from world import NOW, ZONES, World
 
@@ -23,6 +23,7 @@ from dnsbl.app import App
 STEPS = int(os.environ.get("DNSBL_TRANSFER_STEPS", "12"))  # a long run has 200
 QUESTIONS = int(os.environ.get("DNSBL_TRANSFER_QUESTIONS", "300"))  # and asks 5,000
 CATALOG = "catalog.dnsbl.test"
+OTHERS = [f"46.1.{third}.7" for third in range(200)]  # so that a step is less than the whole
 
 pytestmark = [pytest.mark.peer, *needs.values()]
 
@@ -61,7 +62,7 @@ def configured(directory: Path, secondaries: Sequence[Secondary], port: int, tls
 
 @contextmanager
 def distributed(
-    directory: Path, kinds: Sequence[type[Secondary]], **how: bool
+    directory: Path, kinds: Sequence[type[Secondary]], listed: Sequence[str] = (), **how: bool
 ) -> Iterator[tuple[Server, App, list[Secondary]]]:
     """Our server with one publish, and these secondaries of it. The test publishes beside it, as the back does."""
     port, tls_port = free_port(), free_port()
@@ -72,12 +73,19 @@ def distributed(
     with ExitStack() as running:
         app = running.enter_context(App(config.load(path)))
         app.reconcile()
-        app.settle()
+        publish(app, "spam", listed)
         server = Server(directory, config=path, role="dns")
         # Who does not listen yet is told again after seconds. BIND that does not get through by TLS waits for minutes.
         for each in (server, *secondaries) if how.get("tls") else (*secondaries, server):
             running.enter_context(each)
         yield server, app, secondaries
+
+
+def publish(app: App, category: str, listed: Iterable[str]) -> None:
+    """These are listed in a category, and nothing else."""
+    source = app.store.source(category, "import", trust=0.95)
+    app.store.replace_entries(source.id, dict.fromkeys(map(subjects.parse, listed), 1), {}, category, NOW)
+    app.settle()
 
 
 def wait_for_all(app: App, secondaries: Sequence[Secondary]) -> None:
@@ -122,18 +130,23 @@ def test_a_secondary_takes_its_zones_from_the_catalog(directory: Path, kind: typ
 def test_knot_lives_where_thousands_of_names_change_codes_at_once(directory: Path) -> None:
     """Before 3.2.9 it ran out of stack where names were left with more codes, or with fewer, and none came or went."""
     with distributed(directory, [Knot]) as (server, app, [secondary]):
-        addresses = {subjects.parse(f"46.0.{third}.{fourth}"): 1 for third in range(20) for fourth in range(1, 255)}
-        others = {subjects.parse(f"46.1.{third}.7"): 1 for third in range(200)}  # so that a step is less than the whole
-        source = app.store.source("others", "import", trust=0.95)
-        app.store.replace_entries(source.id, others, {}, "malware", NOW)
-        for step, category in enumerate(("spam", "attack", "spam")):
-            source = app.store.source(category, "import", trust=0.95)
-            app.store.replace_entries(source.id, addresses if step < 2 else {}, {}, category, NOW)
-            app.settle()
+        addresses = [f"46.0.{third}.{fourth}" for third in range(20) for fourth in range(1, 255)]
+        publish(app, "malware", OTHERS)
+        for category, listed in (("spam", addresses), ("attack", addresses), ("spam", [])):
+            publish(app, category, listed)
             wait_for_all(app, [secondary])
         same = Same(dict(app.zones))
         asked = [("ip", name4((46 << 24) + number)) for number in range(0, 5120, 17)]
         same.hold(server.dns_port, [secondary], asked)
+
+
+def test_powerdns_answers_where_a_network_is_listed_instead_of_an_address(directory: Path) -> None:
+    """By itself it keeps names that had something below them in an AXFR, and no wildcard answers there."""
+    with distributed(directory, [PowerDns], ["2.1.200.5", *OTHERS]) as (server, app, [secondary]):
+        wait_for_all(app, [secondary])
+        publish(app, "spam", ["2.1.0.0/16", *OTHERS])
+        wait_for_all(app, [secondary])
+        Same(dict(app.zones)).hold(server.dns_port, [secondary], [("ip", "5.200.1.2"), ("ip", "15.200.1.2")])
 
 
 @pytest.mark.parametrize(
