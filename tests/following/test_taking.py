@@ -247,6 +247,18 @@ def test_an_older_serial_waits_until_ours_has_expired(made: World, tmp_path: Pat
     assert Journal(tmp_path).legs() == []  # nothing leads to a serial that was there before
 
 
+def test_a_zone_with_rules_of_access_is_taken_by_differences(tmp_path: Path) -> None:
+    """They are of this server and in no snapshot: the whole zone was taken at each refresh."""
+    guarded = zone("domain", "domain", access={"keys": "optional"})
+    with world([guarded]) as made:
+        turn(made, "domain", [("report", "a.com")])
+        taker, line = taking(guarded, tmp_path, [made.served("domain")])
+        taker.refresh(expired=False)
+        taker.refresh(expired=False)
+        stepping(made, taker, line, ("report", "b.com"))
+        assert line.asked == [AXFR, IXFR]
+
+
 def test_another_definition_takes_the_whole_zone_anew(made: World, tmp_path: Path) -> None:
     taker, line = stepped(made, tmp_path)
     taker.refresh(expired=False)
