@@ -102,18 +102,20 @@ class Install:
         use under its name."""
         path = self.directory / f"{meta['serial']}.{'delta' if base else 'base'}"
         aside = path.with_name(path.name + ".part")
+        pointer = Pointer(
+            self.directory, base.path.name if base else path.name, path.name if base else None, meta["serial"]
+        )
         with self.locked():
             try:
                 write(aside, meta, arrays)
                 file = Snapshot(aside)
                 new = ServedZone(base, file) if base else ServedZone(file)
                 step = self.verified(new, old, verify)
-                file.rename(path)
+                named(new, pointer, old)
             except OSError as error:
                 raise self.unwritable(error) from error
             finally:
                 aside.unlink(missing_ok=True)
-            pointer = Pointer(self.directory, new.base.path.name, path.name if base else None, meta["serial"])
             try:
                 return self.swapped(pointer, new, old, step)
             except SnapshotError:
@@ -128,9 +130,7 @@ class Install:
             new = aside.open(old)
             step = self.verified(new, old, verify)
             try:
-                for file, name in ((new.base, pointer.base), (new.delta, pointer.delta)):
-                    if file and name and file.path.name != name:
-                        file.rename(self.directory / name)
+                named(new, pointer, old)
                 sync_directory(self.directory)
             except OSError as error:
                 raise self.unwritable(error) from error
@@ -201,6 +201,19 @@ class Install:
             ) from None
         finally:
             os.close(descriptor)
+
+
+def named(new: ServedZone, pointer: Pointer, old: ServedZone | None) -> None:
+    """Give files that were written aside the names that a pointer has for them. Where a base takes the name of the one
+    in use, the delta in use goes first: were the pointer not swapped then, it would lead to that delta over a base that
+    it was not made for. Raises OSError."""
+    base, delta = new.base, new.delta
+    if base.path.name != pointer.base:
+        if old and old.delta and old.base.path.name == pointer.base and (not delta or delta.path != old.delta.path):
+            old.delta.path.unlink(missing_ok=True)
+        base.rename(pointer.directory / pointer.base)
+    if delta and pointer.delta and delta.path.name != pointer.delta:
+        delta.rename(pointer.directory / pointer.delta)
 
 
 def name_arrays(values: dict[bytes, int], answers: Answers) -> Arrays:

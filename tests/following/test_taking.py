@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -285,6 +286,26 @@ def test_the_same_serial_said_anew_is_not_written_over_what_is_in_use(made: Worl
         assert in_use.read() == before, "a restart begins with it, and so does who reads it now"
     assert held(Taking(SUBLISTS, tmp_path, [])).zone == (later if taken else SUBLISTS)
     assert [each.name for each in tmp_path.iterdir() if each.suffix in (".base", ".part")] == [path.name]
+
+
+def test_another_base_of_the_same_serial_is_never_below_the_old_delta(tmp_path: Path) -> None:
+    """The primary went back to the serial of our base, and the crash came before the pointer was swapped."""
+
+    class Crash(BaseException):
+        pass
+
+    with world([DOMAIN]) as made, world([DOMAIN]) as restored:
+        taker, line, base = domains(made, tmp_path)
+        stepping(made, taker, line, ("exempt", "d.net"))
+        turn(restored, "domain", [("report", "d.b.com")])
+        line.views[:] = [restored.served("domain")]
+        assert base.name == f"{line.views[0].serial}.base"
+        with mock.patch.object(taker.install, "swapped", side_effect=Crash), pytest.raises(Crash):
+            taker.refresh(expired=True)
+        again, _ = taking(DOMAIN, tmp_path, line.views)
+        assert again.held is None, "one zone's delta over the other's base"
+        again.refresh(expired=True)
+        same(held(again), line.views[0])
 
 
 def test_a_zone_that_ends_is_followed_to_its_end(tmp_path: Path) -> None:
