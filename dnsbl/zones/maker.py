@@ -210,8 +210,9 @@ def delta_room(base: Snapshot) -> int:
 
 
 def sweep_files(directory: Path, *kept: ServedZone | None) -> None:
-    """Remove the snapshot files of a directory that none of these views is made of."""
+    """Remove the snapshot files of a directory that none of these views is made of, and those that a crash left
+    half-written."""
     keep = {file.path for zone in kept if zone for file in (zone.base, zone.delta) if file}
     for path in directory.iterdir():
-        if path.suffix in (".base", ".delta") and path not in keep:
+        if path.name.removesuffix(".part").endswith((".base", ".delta")) and path not in keep:
             path.unlink(missing_ok=True)

@@ -308,6 +308,17 @@ def test_another_base_of_the_same_serial_is_never_below_the_old_delta(tmp_path: 
         same(held(again), line.views[0])
 
 
+def test_what_a_crash_left_half_written_goes_with_the_next_step(tmp_path: Path) -> None:
+    """Its name has a serial that does not come again: each crash would keep as much of the disk as the zone has."""
+    with world([DOMAIN]) as made:
+        taker, line, _ = domains(made, tmp_path)
+        left = [tmp_path / "7.base.part", tmp_path / "8.delta.part"]
+        for path in left:
+            path.write_bytes(b"half")
+        stepping(made, taker, line, ("exempt", "d.net"))
+        assert not any(path.exists() for path in left)
+
+
 def test_a_zone_that_ends_is_followed_to_its_end(tmp_path: Path) -> None:
     ends = zone("ip", "ip", shutdown=True)
     with world([ends]) as made:
