@@ -7,6 +7,7 @@ import random
 import struct
 from collections.abc import Iterator, Sequence
 
+import dns.message
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -137,7 +138,12 @@ def test_any_octet_that_is_changed_is_found(served: list, data: st.DataObject) -
     except TransferError:
         return
     held = contents(view)
-    if not same_records(transfer, held):  # else it was the case of a letter
+    if not same_records(transfer, held):  # else it was the case of a letter, or a pointer to a pointer to the origin
         assert "the zone" in str(misfit(transfer, held)) or "twice" in str(misfit(transfer, held))
     else:
-        assert bytes(wire).lower() == messages[number].lower()
+        assert read(bytes(wire)) == read(messages[number])
+
+
+def read(wire: bytes) -> list[str]:
+    """The records of a message, as another library reads them."""
+    return [str(each).lower() for each in dns.message.from_wire(wire, one_rr_per_rrset=True).answer]
