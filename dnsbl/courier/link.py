@@ -176,6 +176,9 @@ async def passed(stream: asyncio.StreamReader, transfer: Transfer) -> AsyncGener
         yield framed(transfer.refuse(Refused.TERMS if verdict == Verdict.REFUSED.value else Refused.NOT_READY))
         return
     while message := await frame_of(stream):
+        if message == Verdict.GONE.value:
+            transfer.cut()
+            return
         yield message
 
 

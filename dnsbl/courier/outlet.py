@@ -56,7 +56,7 @@ class Outlet:
             except BlockingIOError:
                 self.wait(client)
             except (BrokenPipeError, ConnectionResetError):
-                self.front.sendall(END)  # no fault of ours to cut anything for: the front finds the client gone
+                self.say(Verdict.GONE)  # the front reads nothing from it meanwhile, and would go on with what it asked
                 raise
 
     def wait(self, client: socket.socket) -> None:

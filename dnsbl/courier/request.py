@@ -1,7 +1,7 @@
 """What front and courier say to each other: requests as JSON in one datagram, transfers as frames in a stream.
 
 A frame is a length of four octets and so many octets. The first one is a verdict; then, where that is OK, each has one
-message with its own length before it; one without octets is the end. A stream that ends otherwise was cut.
+message with its own length before it; one without octets is the end, as is GONE. A stream that ends otherwise was cut.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Verdict(Enum):
     OK = b"o"
     REFUSED = b"r"  # the feeds' terms forbid it
     FAILED = b"f"  # there is no such zone, or it cannot be read
+    GONE = b"g"  # after OK: the client has left
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def test_without_the_client_all_goes_to_the_front(ends: Ends) -> None:
 def test_a_client_that_leaves_is_nothing_to_cut(ends: Ends) -> None:
     assert ends.client.recv(1)
     ends.client.close()
-    assert everything(ends.front) == frame(Verdict.OK.value) + END
+    assert everything(ends.front) == frame(Verdict.OK.value) + frame(Verdict.GONE.value)
     ends.thread.join(SECONDS)
     assert isinstance(ends.error, (BrokenPipeError, ConnectionResetError))
 

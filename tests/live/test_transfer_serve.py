@@ -255,6 +255,20 @@ def test_a_new_certificate_is_used_from_the_next_handshake_on(served: tuple[Serv
 # faults
 
 
+def test_who_leaves_gets_no_more_of_what_it_asked_behind_a_transfer(served: tuple[Server, App]) -> None:
+    """Each would cost a place and a message of 64 KB."""
+    server, _ = served
+    left = "left in the middle of a transfer"
+    before = server.err.text.count(left)
+    with socket.create_connection(("127.0.0.1", server.dns_port), SECONDS) as sock:
+        wire = query().to_wire()
+        sock.sendall(1000 * (struct.pack("!H", len(wire)) + wire))
+        assert sock.recv(2), "it has begun"
+    until(lambda: server.err.text.count(left) > before, "the courier finds it gone")
+    time.sleep(0.5)
+    assert server.err.text.count(left) == before + 1
+
+
 def stuck(server: Server) -> socket.socket:
     """A secondary that asked for the zone and reads none of it."""
     sock = socket.socket()
