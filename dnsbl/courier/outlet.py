@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from ..dns.stream import framed
 from ..dns.tcp import TcpLimits
+from .progress import known_of
 from .request import END, Verdict, frame
 
 __all__ = ["Outlet"]
@@ -60,12 +61,17 @@ class Outlet:
                 raise
 
     def wait(self, client: socket.socket) -> None:
-        """Until the client reads."""
+        """Until there is room for more: a third of what waits for the client, up to MB. Who is slow may need longer for
+        that than `stalled`, and reads meanwhile."""
         poll = select.poll()
         poll.register(client, select.POLLOUT)
         poll.register(self.front, 0)  # its end is told unasked
-        ready = [number for number, _ in poll.poll(self.stalled * 1000)]
+        known = known_of(client)
+        before = known()
+        while not (ready := [number for number, _ in poll.poll(self.stalled * 1000)]):
+            now = known()
+            if before is None or now is None or now.taken == before.taken:
+                raise TimeoutError(f"nothing was read for {self.stalled:.0f} s")
+            before = now
         if self.front.fileno() in ready:
             raise BrokenPipeError("the front has ended it")
-        if not ready:
-            raise TimeoutError(f"nothing was read for {self.stalled:.0f} s")

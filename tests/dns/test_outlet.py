@@ -101,6 +101,17 @@ def test_the_front_ends_a_transfer_that_waits_for_its_client(ends: Ends) -> None
     assert len(everything(ends.client)) < sum(map(len, MADE)), "and nobody takes what came for the zone"
 
 
+@pytest.mark.parametrize("ends", [{"straight": True, "stalled": 1.0}], indirect=True)
+def test_a_client_that_reads_slowly_is_not_cut(ends: Ends) -> None:
+    """The kernel calls a socket writable once a third of its buffer is free, for which this one needs longer."""
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        assert ends.client.recv(32_768)
+        time.sleep(0.1)
+    assert ends.error is None
+    assert everything(ends.client).endswith(framed(MADE[-1]))
+
+
 def settled(known: Known) -> Progress:
     """How far a client is once that does not change any more."""
     before, deadline = known(), time.monotonic() + SECONDS
