@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from .. import config
 from ..config import Settings
-from ..dns.tsig import keys_of
 from ..errors import ConfigError
 from .giving import Giving
 from .outlet import Outlet
@@ -34,7 +33,6 @@ class Courier:
 
     def __init__(self, settings: Settings, path: Path | None) -> None:
         self.settings, self.path = settings, path
-        self.keys = keys_of(settings.config.dns)
         self.giving = Giving(settings.config.data_dir)
         self.following: Following | None = None
         self.stopping, self.reloaded = asyncio.Event(), asyncio.Event()
@@ -95,14 +93,15 @@ class Courier:
         if not packed:
             self.stopping.set()
             return
-        asked = read(packed, self.keys)
+        ends = [socket.socket(fileno=number) for number in descriptors]
+        asked = read(packed)
         if isinstance(asked, str):
             if self.following:
                 self.following.wake(asked)
             return
         # Of its own, and no reason to live on: what it writes to may be a secondary that does not read. The front
         # bounds how many there are.
-        front, *client = (socket.socket(fileno=number) for number in descriptors)
+        front, *client = ends
         outlet = Outlet(front, client[0] if client else None)
         threading.Thread(target=self.give, args=(asked, outlet), daemon=True).start()
 

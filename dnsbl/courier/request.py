@@ -18,7 +18,7 @@ from ..dns.tsig import Key
 
 __all__ = ["END", "LENGTH", "MAX_REQUEST", "READY", "Request", "Verdict", "frame", "read", "wake"]
 
-MAX_REQUEST = 4096  # octets: names of 255 octets, a MAC, an OPT record
+MAX_REQUEST = 16_384  # octets: names of 255 octets, a MAC, an OPT record, a secret
 LENGTH = struct.Struct("!I")
 END = LENGTH.pack(0)
 READY = b"r"  # all that the courier says by itself, once: it takes requests
@@ -46,9 +46,14 @@ class Request:
             {
                 "zone": self.zone, "serial": self.serial, "client": self.client, "id": head.id.hex(),
                 "echo": head.echo, "question": head.question.hex(), "opt": head.opt.hex(),
-                "key": head.key.name.hex() if head.key else None, "mac": head.mac.hex(),
+                "key": packed_key(head.key) if head.key else None, "mac": head.mac.hex(),
             }
         )  # fmt: skip
+
+
+def packed_key(key: Key) -> list[str]:
+    """The key itself: a courier that was started again may have read another configuration than its front."""
+    return [key.name.hex(), key.algorithm, key.secret.hex()]
 
 
 def wake(zone: str) -> bytes:
@@ -56,13 +61,16 @@ def wake(zone: str) -> bytes:
     return orjson.dumps({"wake": zone})
 
 
-def read(packed: bytes, keys: dict[bytes, Key]) -> Request | str:
+def read(packed: bytes) -> Request | str:
     """A request, or the zone to be asked for anew."""
     said: dict[str, Any] = orjson.loads(packed)
     if "wake" in said:
         return str(said["wake"])
     octets = bytes.fromhex
-    key = keys[octets(said["key"])] if said["key"] is not None else None
+    key = None
+    if said["key"] is not None:
+        name, algorithm, secret = said["key"]
+        key = Key(octets(name), algorithm, octets(secret))
     head = Head(
         octets(said["id"]), said["echo"], octets(said["question"]), octets(said["opt"]), key, octets(said["mac"])
     )

@@ -1,0 +1,30 @@
+"""What the courier is asked: it needs nothing else for a transfer than its request, and the zone."""
+
+from __future__ import annotations
+
+import socket
+
+from clients import SECONDS
+
+from dnsbl.config import Settings
+from dnsbl.courier.process import Courier
+from dnsbl.courier.request import Request, Verdict, frame
+from dnsbl.dns.stream import Head
+from dnsbl.dns.tsig import Key
+
+KEY = Key(b"\x06mirror\0", "hmac-sha512", bytes(range(64)))
+HEAD = Head(b"\1\2", 0x100, b"\2ip\0\0\xfc\0\1", b"", KEY, bytes(64))
+
+
+def test_a_key_that_only_the_front_knows_is_good(settings: Settings) -> None:
+    """It was changed in dnsbl.toml, and the courier started again since: the front has that of its own start."""
+    assert not settings.config.dns.keys
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    front, back = socket.socketpair()
+    with control, theirs, front:
+        with back:
+            socket.send_fds(control, [Request("ip", None, "192.0.2.1", HEAD).pack()], [back.fileno()])
+        Courier(settings, None).take(theirs)
+        front.settimeout(SECONDS)
+        assert front.recv(100) == frame(Verdict.FAILED.value), "there is no such zone"
+        assert not front.recv(100)
