@@ -10,11 +10,11 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 
+from ..dns.progress import known_of
 from ..dns.refusals import Refused
 from ..dns.stream import framed, messages
 from ..dns.tcp import client_network
 from ..dns.transfer import Transfer
-from .progress import known_of
 from .request import LENGTH, READY, Request, Verdict, wake
 from .slots import Slots
 

@@ -11,9 +11,9 @@ import select
 import socket
 from collections.abc import Iterable
 
+from ..dns.progress import known_of
 from ..dns.stream import framed
 from ..dns.tcp import TcpLimits
-from .progress import known_of
 from .request import END, Verdict, frame
 
 __all__ = ["Outlet"]

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from .progress import Known
+from ..dns.progress import Known
 
 __all__ = ["Place", "Slots"]
 

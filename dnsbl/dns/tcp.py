@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from .counters import Counters
+from .progress import Progress, known_of
 from .refusals import Refused
 from .stream import framed
 from .transfer import Stream, Transfer
@@ -137,6 +138,7 @@ class Connection(asyncio.Protocol):
         self.writable.set()
         self.ending = False  # nothing more will be read; close when all is answered
         self.deadline = 0.0
+        self.progress: Progress | None = None  # when it was choked last
         self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -309,6 +311,7 @@ class Connection(asyncio.Protocol):
         self.choked = True
         self.writable.clear()
         self.transport.pause_reading()
+        self.progress = known_of(self.transport.get_extra_info("socket"))()
         self.wait(self.server.limits.stalled if self.streaming else self.server.limits.drain)
 
     def resume_writing(self) -> None:
@@ -334,11 +337,20 @@ class Connection(asyncio.Protocol):
         if self.loop.time() < self.deadline:
             self.timer = self.loop.call_at(self.deadline, self.too_long)
             return
+        if self.streaming and self.choked and self.reads():
+            self.wait(self.server.limits.stalled)
+            return
         self.server.counters.timed_out += 1
         if self.choked or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
+
+    def reads(self) -> bool:
+        """Whether a choked client has read meanwhile. The kernel takes more only once a third of what it holds, up to
+        MB, is gone; who is slow may need longer for that than `stalled`."""
+        before, self.progress = self.progress, known_of(self.transport.get_extra_info("socket"))()
+        return bool(before and self.progress and self.progress.taken != before.taken)
 
 
 def client_network(client: str) -> str:

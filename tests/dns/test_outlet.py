@@ -12,9 +12,9 @@ import pytest
 from clients import SECONDS
 
 from dnsbl.courier.outlet import Outlet
-from dnsbl.courier.progress import Known, Progress, known_of
 from dnsbl.courier.request import END, Verdict, frame
 from dnsbl.courier.slots import PATIENCE, Place
+from dnsbl.dns.progress import Known, Progress, known_of
 from dnsbl.dns.stream import framed
 
 MADE = [bytes((number,)) * 64_000 for number in range(1, 251)]  # more than sockets hold by themselves

@@ -119,6 +119,23 @@ async def test_a_client_that_does_not_read_stops_its_own_transfer_alone() -> Non
             assert server.counters.timed_out == 1
 
 
+async def test_a_client_that_reads_slowly_is_not_stuck() -> None:
+    """The kernel takes no more before a third of its buffer is free, for which this one needs longer."""
+    endless = Source([bytes(60_000)] * 10_000)
+    async with serving(
+        default_answerer(transfer=LOOPBACK), stream=endless.stream, limits=TcpLimits(stalled=1.0)
+    ) as server:
+        with socket.create_connection(server.addresses[0]) as slow:
+            slow.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(slow, framed(AXFR))
+            for _ in range(30):
+                async with asyncio.timeout(SECONDS):
+                    assert await loop.sock_recv(slow, 32_768)
+                await asyncio.sleep(0.1)
+            assert not endless.ended.is_set() and not server.counters.timed_out
+
+
 async def connections(known: set[object]) -> list[object]:
     while not known:
         await asyncio.sleep(0)
