@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-from ..dns.progress import known_of
 from ..dns.refusals import Refused
 from ..dns.stream import framed, messages
 from ..dns.tcp import client_network
@@ -134,8 +133,7 @@ class Link:
             log.warning("the transfer of %s to %s was cut: others wait, and it reads too slowly", transfer.zone, client)
             transfer.cut()
 
-        known = known_of(transfer.sock) if transfer.sock else None
-        async with self.slots.one(client_network(client), cut, known) as place:
+        async with self.slots.one(client_network(client), cut, transfer.known) as place:
             if not place:
                 yield framed(transfer.refuse(Refused.PLACES))
                 return
@@ -146,9 +144,7 @@ class Link:
             stream, writer = reader
             try:
                 async for message in passed(stream, transfer):
-                    place.given()
                     yield message
-                    place.read(len(message))
             finally:
                 writer.close()
 

@@ -26,7 +26,8 @@ PATIENCE = 10.0  # seconds that it may be behind that
 
 
 class Place:
-    """One transfer's. `cut` ends it from elsewhere; `known` says how far the client is, where we do not write to it."""
+    """One transfer's. `cut` ends it from elsewhere; `known` says how far the client is: messages that were taken by
+    the kernel tell little, for it holds MB and takes more only once a third of them is gone."""
 
     def __init__(
         self, network: str, cut: Callable[[], None], known: Known | None = None,

@@ -265,7 +265,7 @@ class Connection(asyncio.Protocol):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        going = replace(transfer, sock=self.bare(), cut=self.transport.abort)
+        going = replace(transfer, sock=self.bare(), known=self.known, cut=self.transport.abort)
         self.streaming = self.loop.create_task(self.run(self.server.stream, going))
 
     def bare(self) -> TransportSocket | None:
@@ -311,7 +311,7 @@ class Connection(asyncio.Protocol):
         self.choked = True
         self.writable.clear()
         self.transport.pause_reading()
-        self.progress = known_of(self.transport.get_extra_info("socket"))()
+        self.progress = self.known()
         self.wait(self.server.limits.stalled if self.streaming else self.server.limits.drain)
 
     def resume_writing(self) -> None:
@@ -346,10 +346,14 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.close()
 
+    def known(self) -> Progress | None:
+        """How far the client is."""
+        return known_of(self.transport.get_extra_info("socket"))()
+
     def reads(self) -> bool:
         """Whether a choked client has read meanwhile. The kernel takes more only once a third of what it holds, up to
         MB, is gone; who is slow may need longer for that than `stalled`."""
-        before, self.progress = self.progress, known_of(self.transport.get_extra_info("socket"))()
+        before, self.progress = self.progress, self.known()
         return bool(before and self.progress and self.progress.taken != before.taken)
 
 

@@ -21,6 +21,7 @@ from ..config import DnsConfig, ZoneDef
 from . import message
 from .catalog import Catalog
 from .message import Ede, Qtype, Query, Rcode
+from .progress import Known
 from .records import RecordSet
 from .refusals import Refusals, Refused
 from .served import Served
@@ -45,6 +46,7 @@ class Transfer:
     refuse: Refuse = field(repr=False)
     sections: Sequence[Section] = field(default=(), repr=False)
     sock: TransportSocket | None = None  # the client's, where the messages may be written straight to it
+    known: Known | None = field(default=None, repr=False)  # how far the client is
     cut: Callable[[], None] = field(default=lambda: None, repr=False)  # ends it from elsewhere, with its connection
 
 

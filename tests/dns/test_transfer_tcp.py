@@ -34,10 +34,12 @@ class Source:
         self.go.set()
         self.given = 0
         self.straight: list[bool] = []  # of each transfer, whether its client's socket may be written to
+        self.known: list[bool] = []  # and whether the kernel says how far it is
         self.ended = asyncio.Event()
 
     async def stream(self, transfer: Transfer) -> AsyncGenerator[bytes, None]:
         self.straight.append(transfer.sock is not None)
+        self.known.append(bool(transfer.known and transfer.known()))
         try:
             for message in self.messages:
                 await self.go.wait()
@@ -369,6 +371,7 @@ async def test_queries_and_transfers_go_over_tls(certificate: Path) -> None:
         assert [await read_framed(reader) for _ in made] == made
         assert (await read_framed(reader))[:2] == SOA[:2]
     assert source.straight == [False], "what is written to its socket would be in the clear"
+    assert source.known == [True], "the front writes to it, but only the kernel knows what is read"
 
 
 @pytest.mark.parametrize(
