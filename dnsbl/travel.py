@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .dns import catalog
 from .dns.answer import Answerer
 from .dns.message import Qtype
 from .dns.notify import News, Notifier
+from .dns.refusals import AGAIN
 from .dns.served import Served
 from .dns.tcp import ALPN
 from .dns.transfer import Transfer, newer
@@ -34,7 +36,7 @@ log = logging.getLogger("dnsbl.transfer")
 CATALOG = "catalog.json"
 SOA_NUMBERS = 20  # octets at its end: serial, refresh, retry, expire, minimum (RFC 1035 section 3.3.13)
 LOOK_EVERY = 1.0  # seconds between two looks whether what is given away has moved by itself, which it seldom does
-MAX_STRANGERS = 200  # zones and clients, of whose NOTIFY there is a line in the log
+MAX_STRANGERS = 200  # zones and clients, of whose NOTIFY there is a line in the log, within AGAIN
 
 
 class Travel:
@@ -49,6 +51,7 @@ class Travel:
         self.link = Link(courier) if wanted and courier else None
         self.running = False
         self.strangers: set[tuple[str, str]] = set()  # whose NOTIFY counted for nothing
+        self.strange_since = 0.0  # by the clock that only grows
         if settings.config.follow:
             answerer.transfers.heard = self.heard
 
@@ -124,7 +127,10 @@ class Travel:
         return False
 
     def refused(self, origin: str, client: str) -> None:
-        """Said once for each zone and client: anybody may send such things."""
+        """Said once in AGAIN for each zone and client: anybody may send such things, and lies may hide a primary."""
+        if (now := time.monotonic()) - self.strange_since >= AGAIN:
+            self.strangers.clear()
+            self.strange_since = now
         if (origin, client) in self.strangers or len(self.strangers) >= MAX_STRANGERS:
             return
         self.strangers.add((origin, client))

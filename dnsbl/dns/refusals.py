@@ -15,7 +15,7 @@ from ..errors import printable
 from .message import Ede, Rcode, Transport
 from .networks import client_of, share
 
-__all__ = ["Refusals", "Refused"]
+__all__ = ["AGAIN", "Refusals", "Refused"]
 
 AGAIN = 3600.0  # seconds from one line about a client and reason to the next
 MOST = 200  # clients and reasons told of within AGAIN, for each transport: scanners fill no log

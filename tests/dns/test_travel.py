@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from dnsbl.config import Settings
 from dnsbl.config.distribution import FollowConfig
 from dnsbl.courier import link
 from dnsbl.courier.request import wake
+from dnsbl.dns.refusals import AGAIN
 from dnsbl.dns.tsig import Key
 from dnsbl.travel import Travel
 
@@ -97,3 +99,19 @@ async def test_where_there_is_a_key_only_what_it_signed_is_heard(
     assert waiting(control[1]) == []
     assert travel.heard(ORIGIN, "192.0.2.1", Key(b"\x08mirror-1\0", "hmac-sha256", bytes(32)))
     assert waiting(control[1]) == [wake("ip")]
+
+
+def test_a_flood_from_strangers_hides_a_primary_for_an_hour_at_most(
+    travelling: Traveller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    travel = travelling(primaries=["127.0.0.1:53"])
+    now = 10_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with caplog.at_level(logging.INFO, "dnsbl.transfer"):
+        for number in range(250):
+            travel.heard(ORIGIN, f"192.0.2.{number}", None)
+        travel.heard(ORIGIN, "198.51.100.1", None)
+        assert "198.51.100.1" not in caplog.text
+        now += AGAIN
+        travel.heard(ORIGIN, "198.51.100.1", None)
+        assert "198.51.100.1" in caplog.text
