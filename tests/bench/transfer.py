@@ -5,7 +5,8 @@
 The zone is served by `dnsbl serve --role dns`; its master file, exported by us, by knotd and nsd. The client counts
 records by the messages' headers and throws the rest away, so that it is faster than all of them; with --key it signs
 its request (hmac-sha256) and does not check what comes. Memory is the proportional share (PSS) of all processes of a
-server after the last transfer. With --packing there is one line more: records packed into a socket by one process,
+server after the last transfer. The first transfer after the start stands by itself: ours then reads the zone's files,
+which the others did at their start. With --packing there is one line more: records packed into a socket by one process,
 without a server.
 """
 
@@ -90,10 +91,11 @@ def tell(server: Server, ours: Server) -> None:
     seconds = statistics.median(taken.seconds for taken in server.taken)
     pairs = zip(server.taken, ours.taken, strict=True)
     ratio = statistics.median(one.seconds / own.seconds for one, own in pairs)
-    one = server.taken[-1]
+    one, first = server.taken[-1], server.taken[0].seconds
     print(
-        f"{server.name:8} {seconds:6.3f} s  {ratio:4.2f} x ours {one.records / seconds:12,.0f} records/s  "
-        f"{one.records:,} records, {one.octets / 1e6:.1f} MB, {one.messages:,} messages; {memory(server.pid):.0f} MB"
+        f"{server.name:8} {seconds:6.3f} s (first {first:.3f})  {ratio:4.2f} x ours "
+        f"{one.records / seconds:12,.0f} records/s  {one.records:,} records, {one.octets / 1e6:.1f} MB, "
+        f"{one.messages:,} messages; {memory(server.pid):.0f} MB"
     )
 
 
