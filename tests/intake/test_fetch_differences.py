@@ -81,6 +81,7 @@ def change(bind: Bind, rng: random.Random) -> None:
 
 
 @pytest.mark.peer
+@pytest.mark.long
 async def test_after_each_change_the_differences_come_to_what_a_whole_transfer_gives(
     bind: Bind, tmp_path: Path
 ) -> None:

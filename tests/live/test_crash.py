@@ -28,8 +28,8 @@ from dnsbl.subjects import parse
 
 pytestmark = pytest.mark.heavy
 LONG = pytest.mark.long
-PARTS = [(0, 6), pytest.param(1, 7, marks=LONG), pytest.param(2, 7, marks=LONG)]  # (part, kills) of imports, publishes
-SERVES = [(0, 4), pytest.param(1, 6, marks=LONG)]
+PARTS = [(0, 4), pytest.param(1, 8, marks=LONG), pytest.param(2, 8, marks=LONG)]  # (part, kills) of imports, publishes
+SERVES = [(0, 3), pytest.param(1, 7, marks=LONG)]
 FIRST = int(time.time()) - 5 * 86_400  # the time of the first report; each has a second of its own
 
 # Imports a file without end, a few reports a transaction, and says how many were taken: `ack NUMBER`.

@@ -169,6 +169,7 @@ def test_bind_hides_the_names_whose_addresses_are_listed(world: World) -> None:
 # firewalls
 
 
+@pytest.mark.long
 def test_nftables_takes_the_file_twice_and_has_the_same_sets(world: World) -> None:
     nft = program("nft", "nftables")
     path = write(world.ip, "nftables", world.directory)

@@ -163,6 +163,7 @@ def addresses(count: int, second: int = 0) -> bytes:
 
 @pytest.mark.data
 @pytest.mark.heavy
+@pytest.mark.long
 def test_the_next_version_of_a_real_feed(tmp_path: Path, real_input: Path, opened: Callable[[], App]) -> None:
     """Exactly the new entries appear, exactly the gone ones decay, and of the others nothing is written. Then an empty
     file, a page, and the file cut at half: nothing changes, and the status says why."""

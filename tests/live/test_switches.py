@@ -25,6 +25,7 @@ def state(server: Server) -> str:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_a_feed_that_is_switched_is_pulled_or_let_go_by_the_server_that_runs(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("46.0.0.7\n")
     (tmp_path / "feeds").mkdir()

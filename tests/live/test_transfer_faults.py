@@ -328,6 +328,7 @@ def test_they_are_restarted_while_the_primary_cannot_be_reached(directory: Path,
         scene.equal()
 
 
+@pytest.mark.long
 def test_they_find_by_themselves_what_no_notify_tells_them(directory: Path, wire: BadWire) -> None:
     with Scene(directory, wire) as scene:
         wire.drops = is_notify
@@ -339,6 +340,7 @@ def test_they_find_by_themselves_what_no_notify_tells_them(directory: Path, wire
         scene.equal()
 
 
+@pytest.mark.long
 def test_a_notify_that_is_lost_is_sent_again(directory: Path, wire: BadWire) -> None:
     with Scene(directory, wire, SELDOM) as scene:
         scene.world.change(100)

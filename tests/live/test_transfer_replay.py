@@ -37,6 +37,7 @@ def directory() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.long
 def test_a_real_list_is_followed_by_differences(directory: Path, real_input: Path) -> None:
     with Replay(directory, Day(real_input, CHANGES)) as replay:
         replay.run(BUSY, BUSY + MINUTES * 60, SPEED, EVERY)

@@ -27,6 +27,7 @@ def ndjson(_, value):
 
 @pytest.mark.heavy
 @pytest.mark.timeout(280)
+@pytest.mark.long
 async def test_it_finds_nothing(tmp_path: Path) -> None:
     import asyncio
 

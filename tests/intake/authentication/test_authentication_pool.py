@@ -91,6 +91,7 @@ def test_time_is_of_one_mail_and_not_of_its_names() -> None:
     assert slow.cached(("n2.example", "A")) is None, "one that had less time than it may take is asked again"
 
 
+@pytest.mark.long
 async def test_a_flood_with_a_dead_resolver_ends_in_bounded_memory() -> None:
     """All mails come to an end, and memory has a limit."""
     with dead_resolver() as address:
