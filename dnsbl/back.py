@@ -15,7 +15,7 @@ from aiohttp import web
 
 from . import config
 from .app import App
-from .config import FeedDef, parse_listen
+from .config import FeedDef, parse_listen, socket_text
 from .errors import ConfigError, DnsblError, StartError
 from .exporting.scheduled import Fared, Scheduled
 from .hooks.delivering import Deliverer
@@ -162,10 +162,7 @@ class Back:
     def trap_addresses(self) -> list[str]:
         """Where mail is taken, by protocol."""
         listening = self.traps.receiver.addresses if self.traps else {}
-        return [
-            f"{protocol} [{host}]:{port}" if ":" in host else f"{protocol} {host}:{port}"
-            for protocol, (host, port) in listening.items()
-        ]
+        return [f"{protocol} {socket_text(host, port)}" for protocol, (host, port) in listening.items()]
 
     async def stopped(self, settling: asyncio.Task[None]) -> None:
         """Until told to stop. A fault in settling is raised: to end and be started again beats a zone that stays."""

@@ -16,7 +16,7 @@ import click
 import orjson
 
 from . import __version__, native, screens
-from .config import Settings
+from .config import Settings, socket_text
 from .errors import DnsblError, StartError
 from .front import EXIT_START, Front, child_command
 
@@ -117,7 +117,7 @@ def not_taken(front: Front) -> list[dict[str, Any]]:
 
 
 def shown(addresses: Sequence[tuple[str, int]]) -> list[str]:
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+    return [socket_text(host, port) for host, port in addresses]
 
 
 def about(settings: Settings) -> dict[str, Any]:

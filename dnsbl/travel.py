@@ -26,8 +26,8 @@ from .dns.tcp import ALPN
 from .dns.transfer import Transfer, newer
 from .dns.tsig import Key, wire_name
 from .errors import StartError, printable
-from .zones.given import given_serial, shared_marks
-from .zones.served import zone_directory
+from .zones.given import SHARED, given_serial
+from .zones.served import pointer_mark, zone_directory
 
 __all__ = ["Travel"]
 
@@ -94,7 +94,7 @@ class Travel:
         """Tell of what is given away where it moves while what is answered does not."""
         known = None
         while True:
-            marks = shared_marks(zone_directory(self.data_dir, name) for name in self.settings.zones)
+            marks = [pointer_mark(zone_directory(self.data_dir, name) / SHARED) for name in self.settings.zones]
             if marks != known:
                 known = marks
                 try:

@@ -6,7 +6,7 @@ be a limit that does not hold.
 """
 
 from .access import AccessConfig, RateConfig
-from .base import RESERVED, parse_listen
+from .base import RESERVED, parse_listen, socket_text
 from .distribution import ExportConfig, FollowConfig, SecondaryConfig, TsigKeyConfig
 from .feed import Columns, FeedDef
 from .load import Settings, load, look
@@ -38,5 +38,6 @@ __all__ = [
     "load",
     "look",
     "parse_listen",
+    "socket_text",
     "template",
 ]

@@ -56,6 +56,11 @@ def parse_listen(text: str) -> tuple[str, int]:
     return str(ipaddress.ip_address(host)), int(port)
 
 
+def socket_text(host: str, port: int) -> str:
+    """An address and port as `parse_listen` reads them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def listen_text(text: str) -> str:
     parse_listen(text)
     return text

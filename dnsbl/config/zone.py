@@ -235,6 +235,10 @@ class ZoneDef(Model):
     def mname(self) -> str:
         return self.soa.mname or self.ns[0]
 
+    def published_like(self, other: ZoneDef) -> bool:
+        """Whether both are one definition in what is published; who may ask (`access`) is in no snapshot."""
+        return self.model_dump() == other.model_dump()
+
     @property
     def rules(self) -> dict[str, Any]:
         """What listings are decided by, as JSON has it: where it is another, all are decided anew."""

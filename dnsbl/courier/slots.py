@@ -39,16 +39,16 @@ class Place:
         self.since: float | None = None  # the client has had a message to read from then on
 
     def given(self) -> None:
-        """The client has a message to read."""
+        """The client has something to read."""
         self.since = self.clock()
 
     def read(self, size: int) -> None:
-        """It has taken a message of so many octets."""
+        """It has taken so many octets."""
         self.patience = min(self.left() + size / LEAST_RATE, PATIENCE)
         self.since = None
 
     def look(self) -> None:
-        """Ask how far the client is, where that is not told."""
+        """Ask how far the client is."""
         now = self.known() if self.known else None
         if now is None:
             return

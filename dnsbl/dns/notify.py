@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, cast
 
-from ..config import DnsConfig, parse_listen
+from ..config import DnsConfig, parse_listen, socket_text
 from ..errors import TsigError
 from .message import HEADER_SIZE, Qclass, Qtype, Rcode
 from .tsig import Key, StreamChecker, keys_of, sign_query, wire_name
@@ -72,8 +72,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        host, port = self.address
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return socket_text(*self.address)
 
     def cancel(self) -> list[asyncio.Task[None]]:
         """Tell it no more; what is to be waited for."""

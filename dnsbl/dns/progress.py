@@ -1,4 +1,4 @@
-"""How far a client is with what another process writes to its TCP socket: the kernel counts it (Linux, tcp(7))."""
+"""How far a client is with what is written to its TCP socket: the kernel counts it (Linux, tcp(7))."""
 
 from __future__ import annotations
 

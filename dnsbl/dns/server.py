@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-from ..config import parse_listen
+from ..config import parse_listen, socket_text
 from ..errors import StartError
 from .answer import Answerer
 from .counters import Counters
@@ -136,9 +136,8 @@ def open_one(what: str, host: str, port: int, bind: Callable[[str, int], socket.
 
 
 def cannot(what: str, host: str, port: int, error: OSError) -> StartError:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     why = WHAT_TO_DO.get(error.errno or 0) or f"{error.strerror or error}; correct dns.listen"
-    return StartError(f"cannot listen on {where} ({what}): {why}")
+    return StartError(f"cannot listen on {socket_text(host, port)} ({what}): {why}")
 
 
 def bind_udp(host: str, port: int) -> socket.socket:

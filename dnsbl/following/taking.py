@@ -70,7 +70,7 @@ class Taking:
         self.line.close()
 
     def from_primary(self, primary: Primary, expired: bool) -> int:
-        held = self.held if self.held and same_definition(self.held.zone, self.zone) else None
+        held = self.held if self.held and self.zone.published_like(self.held.zone) else None
         serial = self.line.serial(primary, origin_of(self.zone))
         if held and serial == held.serial:
             return serial
@@ -202,11 +202,6 @@ class Taking:
         finally:
             with suppress(OSError):  # what is still buffered is written even now, and nobody reads it
                 spool.close()
-
-
-def same_definition(held: ZoneDef, own: ZoneDef) -> bool:
-    """Whether a snapshot is of the zone as its file has it; who may ask (`access`) is in no snapshot."""
-    return held.model_dump() == own.model_dump()
 
 
 def addresses_of(held: Contents) -> Addresses:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ..exporting.kept import Held, Kept
 from ..zones.given import SHARED, given
-from ..zones.served import CURRENT, ServedZone, zone_directory
+from ..zones.served import ServedZone, pointer_mark, zone_directory
 from ..zones.signing import Signer
 from .backend import Backend
 from .state import Threads
 
 __all__ = ["Editions"]
 
-Mark = tuple[tuple[int, int], ...]
+Mark = tuple[tuple[int, int] | None, ...]
 Wanted = tuple[str, int, str, str]  # zone, serial, format, coding
 
 
@@ -77,16 +77,8 @@ class Editions:
 
 
 def mark_of(directory: Path) -> Mark:
-    """What is another one as soon as anything else is given away: the pointers are written anew each time."""
-    found = []
-    for path in (directory / CURRENT, directory / SHARED / CURRENT):
-        try:
-            status = path.stat()
-        except OSError:
-            found.append((0, 0))
-        else:
-            found.append((status.st_ino, status.st_mtime_ns))
-    return tuple(found)
+    """What is another one as soon as anything else is given away."""
+    return pointer_mark(directory), pointer_mark(directory / SHARED)
 
 
 def files_of(view: ServedZone) -> dict[str, Path]:

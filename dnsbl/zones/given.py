@@ -6,14 +6,12 @@ could not be written leaves the one before. Where nothing is withheld, it is the
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import SnapshotError, WithheldError
-from .served import CURRENT, Pointer, ServedZone, read_pointer
+from .served import Pointer, ServedZone, read_pointer
 
-__all__ = ["SHARED", "given", "given_directory", "given_serial", "shared_marks"]
+__all__ = ["SHARED", "given", "given_directory", "given_serial"]
 
 SHARED = "shared"
 
@@ -55,16 +53,3 @@ def given_serial(directory: Path) -> int | None:
     except SnapshotError:
         return None
     return shared.serial if shared else None
-
-
-def shared_marks(directories: Iterable[Path]) -> list[tuple[int, int] | None]:
-    """By which one moment's shared snapshots are told from the next: they also move when their zones do not. Takes
-    microseconds each."""
-    found: list[tuple[int, int] | None] = []
-    for directory in directories:
-        try:
-            pointer = os.stat(directory / SHARED / CURRENT)  # noqa: PTH116  as in `loaded`
-            found.append((pointer.st_ino, pointer.st_mtime_ns))
-        except OSError:
-            found.append(None)
-    return found

@@ -18,7 +18,7 @@ from ..store.contract import Change, Listed
 from ..subjects import kind
 from .arrays import Arrays, write
 from .build import build_base, build_delta
-from .served import CURRENT, FileName, Pointer, ServedZone, read_pointer
+from .served import CURRENT, FileName, Pointer, ServedZone, pointer_mark, read_pointer
 from .snapshot import Snapshot, size_of
 
 __all__ = ["DELTA", "NONE", "WHOLE", "Made", "Maker", "delta_room", "sweep_files"]
@@ -79,16 +79,9 @@ class Maker:
 
     # what is in use
 
-    def stat(self) -> tuple[int, int] | None:
-        try:
-            found = (self.directory / CURRENT).stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns
-
     def unmoved(self) -> bool:
         """The pointer is still the one we know: no other process published."""
-        return self.pointer_stat is not None and self.stat() == self.pointer_stat
+        return self.pointer_stat is not None and pointer_mark(self.directory) == self.pointer_stat
 
     def current(self) -> ServedZone | None:
         """What is published; None where nothing is, or nothing that can be used: then the whole zone is due."""
@@ -99,7 +92,7 @@ class Maker:
         with contextlib.suppress(SnapshotError):
             self.pointer = read_pointer(self.directory)
             self.served = self.pointer.open() if self.pointer else None
-        self.pointer_stat = self.stat()
+        self.pointer_stat = pointer_mark(self.directory)
         return self.served
 
     def serial(self) -> int:
@@ -123,7 +116,7 @@ class Maker:
             return WHOLE, []
         if served.seq > self.store.change_seq():  # an older copy of the same store was put in its place
             return WHOLE, []
-        if served.zone.model_dump() != self.zone.model_dump():
+        if not self.zone.published_like(served.zone):
             return WHOLE, []
         room = delta_room(served.base)
         room -= size_of(served.delta) if served.delta else 0
@@ -186,7 +179,7 @@ class Maker:
         """Put it in the place of what is in use. Raises SnapshotError."""
         self.swap(made.pointer)
         before = self.served
-        self.pointer, self.served, self.pointer_stat = made.pointer, made.view, self.stat()
+        self.pointer, self.served, self.pointer_stat = made.pointer, made.view, pointer_mark(self.directory)
         self.sweep_files(before)
 
     def swap(self, pointer: Pointer) -> None:

@@ -18,7 +18,7 @@ from .layers import NO_ANSWER, Layer, any_of
 from .snapshot import EMPTY_NAME, GONE, HOLE, Snapshot, answer_at
 from .view import EMPTY, NOTHING
 
-__all__ = ["CURRENT", "Pointer", "ServedZone", "read_pointer", "zone_directory"]
+__all__ = ["CURRENT", "Pointer", "ServedZone", "pointer_mark", "read_pointer", "zone_directory"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
 RECORD_HEAD = 3  # bytes before a name: its length and its value
@@ -203,6 +203,15 @@ class Pointer:
 
 def same_file(before: Snapshot | None, path: Path) -> Snapshot:
     return before if before is not None and before.is_file(path) else Snapshot(path)
+
+
+def pointer_mark(directory: Path) -> tuple[int, int] | None:
+    """What is another one as soon as the pointer is: it is written anew each time. None: there is none."""
+    try:
+        found = (directory / CURRENT).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def read_pointer(directory: Path) -> Pointer | None:
