@@ -1,16 +1,15 @@
 """A transfer in the courier: from snapshot files and journal to messages, a section at a time.
 
-What is given is what may be given away (`zones.given`): it is read whole, so a publish meanwhile changes nothing in
-it. Who has a serial that the journal reaches gets one condensed step (RFC 1995 section 4): others, and who would get
-more that way than the zone has in all, or what some secondaries do not survive, get the zone. Of one serial there is
-one picture, however many take it.
+What is given is what may be given away (`zones.given`). Its files stay on the disk and open: a publish meanwhile takes
+their names away and changes nothing in them; and no transfer holds what grows with the zone. Who has a serial that the
+journal reaches gets one condensed step (RFC 1995 section 4): others, and who would get more that way than the zone has
+in all, or what some secondaries do not survive, get the zone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ from pathlib import Path
 from ..dns.stream import Section, messages
 from ..dns.transfer import newer
 from ..errors import SnapshotError, WithheldError
-from ..zones.contents import Contents, contents
-from ..zones.given import given
+from ..zones.given import given_pointer
 from ..zones.journal import Journal
-from ..zones.served import ServedZone, zone_directory
-from ..zones.snapshot import size_of
+from ..zones.ondisk import SnapshotOnDisk
+from ..zones.served import ServedZone, over, zone_directory
+from ..zones.snapshot import Mark, size_of
 from ..zones.wire import soa_record, step_sections, zone_sections
 from .outlet import Outlet
 from .request import Request, Verdict
@@ -35,8 +34,7 @@ log = logging.getLogger("dnsbl.transfer")
 # itself once more for each record set that stays, two of a name, and at some 5,000 its stack of 1 MiB is full.
 MAX_KEPT = 2_000
 TRIES = 5  # to open a snapshot whose files a newer publish takes away at that moment
-KEPT = 60.0  # seconds that the last picture stays (25 MB a million): secondaries come one after the other, too
-Mark = tuple[int, int, int]  # which file: inode, time and size
+MAX_VERIFIED = 10_000  # files that are known to be good: three numbers and a path each
 
 
 class Giving:
@@ -44,14 +42,14 @@ class Giving:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self.views: dict[str, ServedZone] = {}  # given last, by zone
-        self.pictures = Pictures()
+        self.verified: dict[Path, Mark] = {}  # files that were found good, and are not read whole again for that
 
     def give(self, request: Request, outlet: Outlet) -> None:
-        """Send a transfer, and close its outlet. It blocks for as long as nobody reads."""
-        with contextlib.closing(outlet):
+        """Send a transfer, and close its outlet. It blocks for as long as nobody reads. Raises OSError where nobody
+        is left to read, and SnapshotError where the zone's files were altered: then it has no end."""
+        with contextlib.closing(outlet), contextlib.ExitStack() as held:
             try:
-                view = self.view(request.zone)
+                view = self.opened(request.zone, held)
             except WithheldError as error:
                 log.warning("zone %s: not transferred to %s: %s", request.zone, request.client, error)
                 outlet.say(Verdict.REFUSED)
@@ -66,30 +64,37 @@ class Giving:
 
     def send(self, request: Request, view: ServedZone, outlet: Outlet) -> None:
         outlet.say(Verdict.OK)
-        with contextlib.ExitStack() as held:
-            kind, sections = self.sections(request, view, held)
-            sent = outlet.pour(messages(request.head, sections, time.time))
+        kind, sections = self.sections(request, view)
+        sent = outlet.pour(messages(request.head, checked(sections, view), time.time))
         log.log(
             logging.INFO if kind == "whole" else logging.DEBUG,
             "zone %s: serial %d to %s, %s, %d octets", request.zone, view.serial, request.client, kind, sent,
         )  # fmt: skip
 
-    def view(self, zone: str) -> ServedZone | None:
-        """What is given away now; None where there is nothing. Raises SnapshotError, WithheldError."""
+    def opened(self, zone: str, held: contextlib.ExitStack) -> ServedZone | None:
+        """What is given away now, its files open until the end of the stack; None where there is nothing. Raises
+        SnapshotError, WithheldError."""
         for last in [False] * (TRIES - 1) + [True]:
+            pointer = given_pointer(zone_directory(self.data_dir, zone))
+            if pointer is None:
+                return None
             try:
-                view = given(zone_directory(self.data_dir, zone), self.views.get(zone))
+                base = self.file(pointer.directory / pointer.base, held)
+                return over(base, self.file(pointer.directory / pointer.delta, held) if pointer.delta else None)
             except SnapshotError:
                 if last:
                     raise
-                continue
-            if view is not None:
-                self.views[zone] = view
-            return view
         raise AssertionError  # the last turn returns or raises
 
-    def sections(self, request: Request, view: ServedZone, held: contextlib.ExitStack) -> tuple[str, Iterator[Section]]:
-        """What the reply has in it, and how that is called. Pictures are held until the end of the stack."""
+    def file(self, path: Path, held: contextlib.ExitStack) -> SnapshotOnDisk:
+        file = held.enter_context(contextlib.closing(SnapshotOnDisk(path, self.verified.get(path))))
+        if len(self.verified) >= MAX_VERIFIED:
+            self.verified.clear()
+        self.verified[path] = file.mark
+        return file
+
+    def sections(self, request: Request, view: ServedZone) -> tuple[str, Iterator[Section]]:
+        """What the reply has in it, and how that is called."""
         if request.serial is not None and not newer(view.serial, request.serial):
             return "nothing new", iter([(1, soa_record(view.zone, view.serial))])
         step = None
@@ -100,14 +105,27 @@ class Giving:
             if found.kept <= MAX_KEPT:
                 old, new = soa_record(step.zone, step.old), soa_record(step.zone, step.new)
                 return "step", stepped(old, new, found.removed, found.added)
-        return "whole", whole(held.enter_context(self.pictures.of(view)))
+        return "whole", whole(view)
 
 
-def whole(held: Contents) -> Iterator[Section]:
+def checked(sections: Iterator[Section], view: ServedZone) -> Iterator[Section]:
+    """The same; the last section, which no transfer is good without, only if the files are still what was verified.
+    Raises SnapshotError."""
+    before = next(sections)
+    for section in sections:
+        yield before
+        before = section
+    for file in (view.base, view.delta):
+        if file:
+            file.check()
+    yield before
+
+
+def whole(view: ServedZone) -> Iterator[Section]:
     """RFC 5936 section 2.2: the SOA, everything, the SOA."""
-    soa = 1, soa_record(held.zone, held.serial)
+    soa = 1, soa_record(view.zone, view.serial)
     yield soa
-    yield from zone_sections(held)
+    yield from zone_sections(view)
     yield soa
 
 
@@ -119,44 +137,3 @@ def stepped(old: bytes, new: bytes, removed: Iterator[Section], added: Iterator[
     yield 1, new
     yield from added
     yield 1, new
-
-
-class Pictures:
-    """`Contents` of views, made once and kept while anybody takes them away; the last one a while longer."""
-
-    def __init__(self, seconds: float = KEPT) -> None:
-        self.seconds = seconds
-        self.lock = threading.RLock()
-        self.kept: dict[tuple[Mark, ...], Picture] = {}  # by their files
-        self.timer = threading.Timer(0, self.sweep)  # what ends that while; not begun
-
-    @contextlib.contextmanager
-    def of(self, view: ServedZone) -> Iterator[Contents]:
-        key = tuple(file.mark for file in (view.base, view.delta) if file)
-        with self.lock:
-            picture = self.kept.setdefault(key, Picture())
-            picture.users += 1
-        try:
-            with picture.lock:  # the first one makes it, others wait for that
-                picture.held = picture.held or contents(view)
-            yield picture.held
-        finally:
-            with self.lock:
-                picture.users -= 1
-                self.sweep(picture)
-                self.timer.cancel()
-                self.timer = threading.Timer(self.seconds, self.sweep)
-                self.timer.daemon = True
-                self.timer.start()
-
-    def sweep(self, last: Picture | None = None) -> None:
-        """Let go of all that nobody takes away, but the last one."""
-        with self.lock:
-            self.kept = {key: each for key, each in self.kept.items() if each.users or each is last}
-
-
-class Picture:
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.users = 0
-        self.held: Contents | None = None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import config
 from ..config import Settings
-from ..errors import ConfigError
+from ..errors import ConfigError, DnsblError
 from .giving import Giving
 from .outlet import Outlet
 from .request import MAX_REQUEST, READY, Request, read
@@ -112,5 +112,7 @@ class Courier:
             log.info("zone %s: %s left in the middle of a transfer", request.zone, request.client)
         except OSError as error:
             log.warning("zone %s: its transfer to %s was cut: %s", request.zone, request.client, error)
+        except DnsblError as error:
+            log.error("zone %s: its transfer to %s was cut: %s", request.zone, request.client, error)
         except Exception:
             log.exception("zone %s: its transfer to %s was cut", request.zone, request.client)

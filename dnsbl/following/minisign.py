@@ -55,6 +55,6 @@ def decoded(line: str, size: int) -> bytes:
         packed = base64.b64decode(line.strip(), validate=True)
     except ValueError:
         packed = b""
-    if len(packed) != size:
+    if len(packed) != size or base64.b64encode(packed) != line.strip().encode():  # no bits behind the last octet
         raise TransferError("its signature is none of minisign")
     return packed

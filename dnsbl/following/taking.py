@@ -101,9 +101,8 @@ class Taking:
 
     def installed(self, transfer: Transfer) -> ServedZone:
         def verify(view: ServedZone) -> None:
-            held = contents(view)
-            if not same_records(transfer, held):
-                raise misfit(transfer, held)
+            if not same_records(transfer, view):
+                raise misfit(transfer, view)
 
         return self.put(transfer.gathered, transfer.serial, transfer.zonemd, verify)
 

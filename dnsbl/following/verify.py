@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 import xxhash
 
 from ..errors import TransferError
-from ..zones.contents import Contents
 from ..zones.difference import Step
+from ..zones.served import ServedZone
 from ..zones.wire import Section, soa_record, step_sections, zone_sections
 from .contents import shown
 from .messages import HEADER_SIZE, SOA, TXT, A, Record, records
@@ -39,22 +39,22 @@ def check_soa(transfer: Transfer) -> None:
         raise TransferError(f"the SOA record is another than the zone's definition makes; {ADVICE} ([soa], ns)")
 
 
-def same_records(transfer: Transfer, held: Contents) -> bool:
-    """Whether all that came are the records of `held`."""
+def same_records(transfer: Transfer, view: ServedZone) -> bool:
+    """Whether all that came are the records of a view."""
     digest = xxhash.xxh3_128()
-    for _, packed in zone_sections(held):
+    for _, packed in zone_sections(view):
         digest.update(packed)
     if digest.digest() == transfer.digest.digest():
         return True
-    return sums(received(transfer)) == sums(expected(held, transfer.origin))
+    return sums(received(transfer)) == sums(expected(view, transfer.origin))
 
 
-def misfit(transfer: Transfer, held: Contents) -> TransferError:
+def misfit(transfer: Transfer, view: ServedZone) -> TransferError:
     """The sentence on the first record that differs."""
-    theirs, ours = sums(received(transfer)), sums(expected(held, transfer.origin))
+    theirs, ours = sums(received(transfer)), sums(expected(view, transfer.origin))
     bucket = next((number for number in range(BUCKETS) if theirs[number] != ours[number]), 0)
     came = {record for record in received(transfer) if hash(record) % BUCKETS == bucket}
-    made = {record for record in expected(held, transfer.origin) if hash(record) % BUCKETS == bucket}
+    made = {record for record in expected(view, transfer.origin) if hash(record) % BUCKETS == bucket}
     return sentence(came, made)
 
 
@@ -92,8 +92,8 @@ def received(transfer: Transfer) -> Iterator[Record]:
                 yield record
 
 
-def expected(held: Contents, origin: bytes) -> Iterator[Record]:
-    return unpacked(zone_sections(held), origin)
+def expected(view: ServedZone, origin: bytes) -> Iterator[Record]:
+    return unpacked(zone_sections(view), origin)
 
 
 def unpacked(sections: Iterable[Section], origin: bytes) -> Iterator[Record]:

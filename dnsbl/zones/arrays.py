@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import SnapshotError
 from .snapshot import ALIGN, CHECKSUM_AT, HEADER, MAGIC, SECTION, VERSION, Snapshot
 
-__all__ = ["Arrays", "answer_ids", "compact", "numbers", "packed", "singles", "write"]
+__all__ = ["BUCKETS", "Arrays", "answer_ids", "compact", "ids_at", "numbers", "packed", "singles", "write"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -95,6 +95,13 @@ def numbers(file: Snapshot, family: str) -> NDArray[Any]:
 
 def answer_ids(file: Snapshot, pieces: str) -> NDArray[Any]:
     """The answer ids of "v4one", "v4", "v6one", "v6" or "v6d", one for each piece."""
-    ids = np.asarray(getattr(file, f"{pieces}a"))
     count = len(getattr(file, pieces if pieces.endswith(("one", "d")) else f"{pieces}low"))
-    return np.broadcast_to(ids, count) if len(ids) == 1 else ids
+    return ids_at(file, pieces, slice(0, count))
+
+
+def ids_at(file: Snapshot, pieces: str, places: slice) -> NDArray[Any]:
+    """The same of some pieces next to one another."""
+    ids = getattr(file, f"{pieces}a")
+    if len(ids) == 1:
+        return np.broadcast_to(np.asarray(ids[:]), places.stop - places.start)
+    return np.asarray(ids[places])

@@ -22,7 +22,7 @@ from .served import ServedZone
 from .table import Deep, Pieces, Words, laid_over, merge, pieces
 from .tree import Kind, Names, Node
 
-__all__ = ["Contents", "Kind", "Names", "Node", "canonical", "canonical6", "contents", "deep_of", "masks_of"]
+__all__ = ["Contents", "Kind", "Names", "Node", "canonical", "canonical6", "contents", "deep_of", "divided", "masks_of"]
 
 
 @dataclass(slots=True)
@@ -72,13 +72,16 @@ def canonical(table: Pieces) -> Pieces:
 def canonical6(table: Pieces, deep: Sequence[Deep]) -> tuple[Pieces, list[Deep]]:
     """IPv6 as ranges of /64s, and the pieces inside those that are not listed as a whole. `deep` counts where both
     say something of a /64."""
+    cover, inside = divided(deep)
+    return canonical(laid_over(table, cover) if len(cover) else table), inside
+
+
+def divided(deep: Sequence[Deep]) -> tuple[Pieces, list[Deep]]:
+    """What is said of single /64s: as ranges, with no codes where something inside has its own; and that."""
     inside = joined(deep)
     whole = {piece.upper: piece.mask for piece in inside if piece.first == 0 and piece.last == LOW64}
-    if deep:
-        table = laid_over(
-            table, pieces((upper, upper, whole.get(upper, 0)) for upper in {piece.upper for piece in deep})
-        )
-    return canonical(table), [piece for piece in inside if piece.mask and piece.upper not in whole]
+    cover = pieces((upper, upper, whole.get(upper, 0)) for upper in {piece.upper for piece in deep})
+    return cover, [piece for piece in inside if piece.mask and piece.upper not in whole]
 
 
 def joined(deep: Iterable[Deep]) -> list[Deep]:
@@ -101,6 +104,6 @@ def deep_of(view: ServedZone) -> list[Deep]:
     return [
         Deep(upper, first, last, int(masks[answer]))
         for upper, first, last, answer in zip(
-            file.v6d, file.v6dlow, file.v6dhigh, answer_ids(file, "v6d").tolist(), strict=True
+            file.v6d[:], file.v6dlow[:], file.v6dhigh[:], answer_ids(file, "v6d").tolist(), strict=True
         )
     ]

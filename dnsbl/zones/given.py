@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import SnapshotError, WithheldError
 from .served import Pointer, ServedZone, read_pointer
 
-__all__ = ["SHARED", "given", "given_directory", "given_serial"]
+__all__ = ["SHARED", "given", "given_directory", "given_pointer", "given_serial"]
 
 SHARED = "shared"
 
@@ -28,9 +28,20 @@ def chosen(pointer: Pointer | None, directory: Path) -> Path:
 def given(directory: Path, before: ServedZone | None = None) -> ServedZone | None:
     """The zone as it may be given away; None where nothing is published. What of the view before is still the same is
     not read again. Raises SnapshotError, and WithheldError where the zone's terms are to refuse."""
+    pointer = given_pointer(directory)
+    if pointer is None:
+        return None
+    view = pointer.open(before)
+    view.withheld = pointer.withheld
+    return view
+
+
+def given_pointer(directory: Path) -> Pointer | None:
+    """Which files of a zone may be given away, with how many entries are withheld; None where nothing is published.
+    Raises SnapshotError, and WithheldError as above."""
     pointer = read_pointer(directory)
     if pointer is None or not pointer.withheld:
-        return pointer.open(before) if pointer else None
+        return pointer
     if pointer.refuses:
         raise WithheldError(
             f"zone {directory.name} is not given away: feeds' terms forbid it for {pointer.withheld:,} of its entries"
@@ -38,18 +49,14 @@ def given(directory: Path, before: ServedZone | None = None) -> ServedZone | Non
     shared = read_pointer(directory / SHARED)
     if shared is None:
         raise SnapshotError(f"{directory}: what may be given away could not be written yet; look into the log")
-    view = shared.open(before)
-    view.withheld = pointer.withheld
-    return view
+    shared.withheld = pointer.withheld
+    return shared
 
 
 def given_serial(directory: Path) -> int | None:
     """The serial that is given away now; None where nothing is, or nobody can read which."""
     try:
-        pointer = read_pointer(directory)
-        if pointer is None or (pointer.withheld and pointer.refuses):
-            return None
-        shared = read_pointer(directory / SHARED) if pointer.withheld else pointer
-    except SnapshotError:
+        pointer = given_pointer(directory)
+    except (SnapshotError, WithheldError):
         return None
-    return shared.serial if shared else None
+    return pointer.serial if pointer else None

@@ -36,6 +36,8 @@ __all__ = ["LEAST_BYTES", "MAX_STEPS", "Journal"]
 MAX_STEPS = 2000
 LEAST_BYTES = 2 * 1024 * 1024  # of all steps; where the snapshot is larger, as many as that has: an IXFR longer than
 # the zone itself helps nobody
+MOST_BYTES = 4 * 1024 * 1024  # whatever the snapshot has: all steps as one are some 400,000 addresses or 170,000 names,
+# and twenty times these bytes in memory
 MAX_DEFINITION = 1024 * 1024  # bytes; one has a few thousand
 DEFINITION = "definition"
 StepName = re.compile(r"(\d{1,10})-(\d{1,10})\.step")
@@ -91,8 +93,8 @@ class Journal:
     # for the publisher
 
     def add(self, step: Step, room: int) -> None:
-        """Write a step from the serial that is given away, and keep to the bounds: `room` bytes or LEAST_BYTES. What
-        does not lead to it goes. Raises OSError and SnapshotError."""
+        """Write a step from the serial that is given away, and keep to the bounds: `room` bytes, no less than
+        LEAST_BYTES and no more than MOST_BYTES. What does not lead to it goes. Raises OSError and SnapshotError."""
         zone = step.zone
         if not self.kept or self.kept[-1][0].new != step.old or self.seen != (self.changed(), zone):
             self.look(step.old, zone)
@@ -103,7 +105,7 @@ class Journal:
             file.writelines(parts)
         self.kept.append((Leg(step.old, step.new, path), sum(map(len, parts))))
         self.total += self.kept[-1][1]
-        self.trim(max(room, LEAST_BYTES))
+        self.trim(min(max(room, LEAST_BYTES), MOST_BYTES))
         self.seen = self.changed(), zone
 
     def look(self, serial: int, zone: ZoneDef) -> None:

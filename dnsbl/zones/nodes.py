@@ -9,8 +9,8 @@ it anew.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from .served import ServedZone
 from .snapshot import EMPTY_NAME, HOLE, Snapshot
 from .tree import FROM_ROW, TO_ROW, Kind, Names, Node
 
-__all__ = ["turned", "unlisted"]
+__all__ = ["Unlisted", "turned"]
 
 KNOWN = 65_536  # names above others that are remembered
 SOME = 16_384  # names at once
@@ -35,10 +35,14 @@ class Tree:
 
     def __init__(self, view: ServedZone) -> None:
         self.view = view
-        self.carried = carried_names(view)
         self.masks = Answers.of(view.zone, view.answers).masks
         self.known: dict[bytes, Said] = {}
-        self.holes: list[bytes] | None = None
+        self.holes: list[bytes] | None = None  # as rows, sorted; None: not looked for yet
+
+    @cached_property
+    def carried(self) -> dict[bytes, int]:
+        """What the delta says."""
+        return carried_names(self.view)
 
     def said(self, name: bytes) -> Said:
         if name not in self.known:
@@ -84,13 +88,17 @@ class Tree:
         """What is exempt below: what is listed there makes the names above known, a hole does not."""
         if self.holes is None:
             base = (name for name in holes_of(self.view.base) if name not in self.carried)
-            found = {*base, *(name for name, value in self.carried.items() if value == HOLE)}
-            self.holes = sorted(hole.translate(TO_ROW) for hole in found)
+            self.know({*base, *(name for name, value in self.carried.items() if value == HOLE)})
+        assert self.holes is not None
         row = name.translate(TO_ROW) + b"\0"
         for place in range(bisect_left(self.holes, row), len(self.holes)):
             if not self.holes[place].startswith(row):
                 return
             yield self.holes[place].translate(FROM_ROW)
+
+    def know(self, holes: Iterable[bytes]) -> None:
+        """All that is exempt below a listed name, from who has it already."""
+        self.holes = sorted(hole.translate(TO_ROW) for hole in holes)
 
     def names(self, same_base: bool) -> Iterator[bytes]:
         """The names among which those are that stand below a changed one: of a delta, all it says; else all there
@@ -100,21 +108,32 @@ class Tree:
             yield from (name for name, _ in records(self.view.base.names))
 
 
-def unlisted(names: Names) -> Iterator[Node]:
-    """The names that have records without being listed: those between listed ones, then holes and what is between
-    these."""
-    if names.view is None or names.exact:
-        return
-    tree, names = Tree(names.view), names.ordered()
-    inherited = lru_cache(KNOWN)(tree.inherited)
-    for name in some_of(names, EMPTY_NAME):
-        upper = name.rpartition(b".")[0]
-        if upper and (mask := inherited(upper)):
-            yield Node(name, mask, Kind.BETWEEN, mask)
-    found: set[bytes] = set()
-    for name in some_of(names, HOLE):
-        found.update((name, *(upper for upper in above(name) if tree.said(upper) is None)))
-    yield from filter(None, map(tree.node, sorted(found)))
+class Unlisted:
+    """The names of a zone that have records without being listed, while all its names come by, some at a time."""
+
+    def __init__(self, view: ServedZone) -> None:
+        self.tree, self.exact = Tree(view), view.exact
+        self.inherited = lru_cache(KNOWN)(self.tree.inherited)
+        self.holes: list[bytes] = []  # those that came by
+
+    def between(self, names: Names) -> Iterator[Node]:
+        """Those between listed ones."""
+        if self.exact:
+            return
+        names = names.ordered()
+        for name in some_of(names, EMPTY_NAME):
+            upper = name.rpartition(b".")[0]
+            if upper and (mask := self.inherited(upper)):
+                yield Node(name, mask, Kind.BETWEEN, mask)
+        self.holes += some_of(names, HOLE)
+
+    def rest(self) -> Iterator[Node]:
+        """Holes and what is between these and listed names: once all have come by."""
+        self.tree.know(self.holes)
+        found: set[bytes] = set()
+        for name in self.holes:
+            found.update((name, *(upper for upper in above(name) if self.tree.said(upper) is None)))
+        yield from filter(None, map(self.tree.node, sorted(found)))
 
 
 def some_of(names: Names, value: int) -> Iterator[bytes]:

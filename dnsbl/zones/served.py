@@ -18,7 +18,7 @@ from .layers import NO_ANSWER, Layer, any_of
 from .snapshot import EMPTY_NAME, GONE, HOLE, Snapshot, answer_at
 from .view import EMPTY, NOTHING
 
-__all__ = ["CURRENT", "Pointer", "ServedZone", "pointer_mark", "read_pointer", "zone_directory"]
+__all__ = ["CURRENT", "Pointer", "ServedZone", "over", "pointer_mark", "read_pointer", "start_in", "zone_directory"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
 RECORD_HEAD = 3  # bytes before a name: its length and its value
@@ -157,15 +157,22 @@ def deep_within(file: Snapshot, first: int, last: int) -> Iterator[int]:
 
 def find_name(file: Snapshot, hashed: int, name: bytes) -> int:
     """What a file says of a name; NO_ANSWER: nothing. Ends whatever the file has."""
-    index, names, size = file.nidx, file.names, len(name)
-    bucket = hashed >> 65 - (len(index) - 1).bit_length()  # they are a power of two
-    place, end = index[bucket], min(index[bucket + 1], len(names))
-    while place + RECORD_HEAD <= end:
+    bucket = hashed >> 65 - (len(file.nidx) - 1).bit_length()  # they are a power of two
+    first, end = file.nidx[bucket : bucket + 2]
+    records = file.names[first:end].tobytes()
+    start = start_in(records, name)
+    return NO_ANSWER if start is None else records[start - 2] | records[start - 1] << 8
+
+
+def start_in(records: bytes, name: bytes) -> int | None:
+    """Where a name begins in what a bucket holds; None where it is not there. Ends whatever that is."""
+    size, place = len(name), 0
+    while place + RECORD_HEAD <= len(records):
         start = place + RECORD_HEAD
-        if names[place] == size and names[start : start + size] == name:
-            return names[place + 1] | names[place + 2] << 8
-        place = start + names[place]
-    return NO_ANSWER
+        if records[place] == size and records[start : start + size] == name:
+            return start
+        place = start + records[place]
+    return None
 
 
 def zone_directory(data_dir: Path, zone: str) -> Path:
@@ -196,9 +203,14 @@ class Pointer:
         delta = same_file(before.delta if before else None, self.directory / self.delta) if self.delta else None
         if before and base is before.base and delta is before.delta:
             return before
-        if delta and delta.info.get("base") != base.info.get("serial"):
-            raise SnapshotError(f"{delta.path}: made for another base; build the zone again")
-        return ServedZone(base, delta)
+        return over(base, delta)
+
+
+def over(base: Snapshot, delta: Snapshot | None) -> ServedZone:
+    """The zone that two files make. Raises SnapshotError."""
+    if delta and delta.info.get("base") != base.info.get("serial"):
+        raise SnapshotError(f"{delta.path}: made for another base; build the zone again")
+    return ServedZone(base, delta)
 
 
 def same_file(before: Snapshot | None, path: Path) -> Snapshot:

@@ -35,10 +35,12 @@ is used. Restart: read the file that `current` names; nothing is parsed but `met
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import xxhash
@@ -46,7 +48,10 @@ import xxhash
 from .. import native
 from ..errors import SnapshotError
 
-__all__ = ["EMPTY_NAME", "GONE", "HOLE", "Snapshot", "answer_at", "sections_of", "size_of"]
+__all__ = [
+    "EMPTY_NAME", "FORMATS", "GONE", "HOLE", "MAX_HEAD", "SECTIONS", "Head", "Mark", "Snapshot", "answer_at", "head_of",
+    "mark_of", "misfit_of", "said_by", "sections_of", "size_of", "table_of",
+]  # fmt: skip
 
 MAGIC = b"DNSBLSNP"
 VERSION = 2
@@ -54,6 +59,7 @@ HEADER = struct.Struct("<8sIIQQ")
 SECTION = struct.Struct("<8sQQQ")
 ALIGN = 64
 MAX_SECTIONS = 64
+MAX_HEAD = HEADER.size + MAX_SECTIONS * SECTION.size
 CHECKSUM_AT = slice(24, 32)
 FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
@@ -72,6 +78,18 @@ SECTIONS = {
 EQUAL = {"v4high": "v4low", "v6high": "v6low", "v6dlow": "v6d", "v6dhigh": "v6d"}  # of the same length
 ANSWERS = {"v4onea": "v4one", "v4a": "v4low", "v6onea": "v6one", "v6a": "v6low", "v6da": "v6d"}  # or of one item
 SINGLES = {1 + 1: 4, 2**16 + 1: 2}  # items of v4idx, and the bytes of those of v4one
+
+Mark = tuple[int, int, int]  # which file, unaltered as far as its times tell: inode, time and size
+Table = dict[str, tuple[int, int, int]]  # of each section: bytes of an item, offset, items
+
+
+class Numbers(Protocol):
+    """What a section is to those who look at single items of it."""
+
+    @property
+    def itemsize(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> int: ...
 
 
 class Snapshot:
@@ -104,7 +122,7 @@ class Snapshot:
         self.path = path
         self.layers: dict[str, object] = {}  # what readers make of it, once
         try:
-            self.mark = mark_of(path)  # before reading: what is altered meanwhile does not pass for this file
+            self.mark = mark_of(path.stat())  # before reading: what is altered meanwhile does not pass for this file
             self.content, refused = content_of(path)
         except OSError as error:
             raise SnapshotError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -115,10 +133,7 @@ class Snapshot:
             raise SnapshotError(f"{path}: section {misfit} does not fit the others; build the zone again")
         if refused:
             raise SnapshotError(f"{path}: refused by the native path ({refused}); build the zone again")
-        try:
-            self.info: dict[str, Any] = dict(orjson.loads(parts.pop("meta")))
-        except (ValueError, TypeError) as error:
-            raise SnapshotError(f"{path}: what it says of itself cannot be read; build the zone again") from error
+        self.info = said_by(path, parts.pop("meta"))
         for name, part in parts.items():
             setattr(self, name, part)
 
@@ -127,10 +142,13 @@ class Snapshot:
         self.path.rename(path)
         self.path = path
 
+    def check(self) -> None:
+        """Raises SnapshotError where what is taken from it may not be what was verified: in memory it always is."""
+
     def is_file(self, path: Path) -> bool:
         """Whether that path is still this very file, unaltered as far as its times tell."""
         try:
-            return path == self.path and mark_of(path) == self.mark
+            return path == self.path and mark_of(path.stat()) == self.mark
         except OSError:
             return False
 
@@ -160,44 +178,79 @@ def content_of(path: Path) -> tuple[Any, str]:
         return path.read_bytes(), str(error)
 
 
-def mark_of(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
+def mark_of(status: os.stat_result) -> Mark:
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def said_by(path: Path, meta: memoryview) -> dict[str, Any]:
+    """What a file says of itself. Raises SnapshotError."""
+    try:
+        return dict(orjson.loads(meta))
+    except (ValueError, TypeError) as error:
+        raise SnapshotError(f"{path}: what it says of itself cannot be read; build the zone again") from error
 
 
 def sections_of(path: Path, view: memoryview, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, memoryview]:
     """Verify the whole file, then its sections by name. `wanted`: those there must be, and the bytes an item of each
     may have. Raises SnapshotError."""
-    if len(view) < HEADER.size:
-        raise SnapshotError(f"{path}: {len(view)} bytes are no snapshot; build the zone again")
-    magic, version, count, size, checksum = HEADER.unpack_from(view)
+    head = head_of(path, view[:MAX_HEAD], len(view))
+    head.digest.update(view[len(head.octets) :])
+    head.verify(path)
+    return {
+        name: view[offset : offset + items * width].cast(FORMATS[width])  # type: ignore[call-overload]
+        for name, (width, offset, items) in table_of(path, head, len(view), wanted).items()
+    }
+
+
+@dataclass(slots=True, frozen=True)
+class Head:
+    """The beginning of a file. `digest` is of these octets, and wants all that come behind them."""
+
+    octets: memoryview
+    count: int  # of sections
+    checksum: int
+    digest: xxhash.xxh3_64
+
+    def verify(self, path: Path) -> None:
+        """Once the digest has all: raises SnapshotError."""
+        if self.digest.intdigest() != self.checksum:
+            raise SnapshotError(f"{path}: altered, its checksum does not match; build the zone again")
+
+
+def head_of(path: Path, octets: memoryview, size: int) -> Head:
+    """The beginning of a file of so many bytes, MAX_HEAD of them. Raises SnapshotError."""
+    if size < HEADER.size or len(octets) < min(size, MAX_HEAD):
+        raise SnapshotError(f"{path}: {size} bytes are no snapshot; build the zone again")
+    magic, version, count, said, checksum = HEADER.unpack_from(octets)
     if magic != MAGIC:
         raise SnapshotError(f"{path}: not a snapshot")
     if version != VERSION:
         raise SnapshotError(f"{path}: version {version}, and this program reads {VERSION}; build the zone again")
-    if size != len(view) or count > MAX_SECTIONS or HEADER.size + count * SECTION.size > size:
-        raise SnapshotError(f"{path}: cut or extended ({len(view):,} bytes); build the zone again")
-    digest = xxhash.xxh3_64(view[: CHECKSUM_AT.start])
-    digest.update(bytes(8))
-    digest.update(view[CHECKSUM_AT.stop :])
-    if digest.intdigest() != checksum:
-        raise SnapshotError(f"{path}: altered, its checksum does not match; build the zone again")
-    found = {}
-    for number in range(count):
-        name, width, offset, items = SECTION.unpack_from(view, HEADER.size + number * SECTION.size)
+    if said != size or count > MAX_SECTIONS or HEADER.size + count * SECTION.size > size:
+        raise SnapshotError(f"{path}: cut or extended ({size:,} bytes); build the zone again")
+    digest = xxhash.xxh3_64(octets[: CHECKSUM_AT.start])
+    digest.update(bytes(CHECKSUM_AT.stop - CHECKSUM_AT.start))
+    digest.update(octets[CHECKSUM_AT.stop :])
+    return Head(octets, count, checksum, digest)
+
+
+def table_of(path: Path, head: Head, size: int, wanted: Mapping[str, tuple[int, ...]]) -> Table:
+    """Where the sections of a file are; `wanted` as in `sections_of`. Raises SnapshotError."""
+    found: Table = {}
+    for number in range(head.count):
+        name, width, offset, items = SECTION.unpack_from(head.octets, HEADER.size + number * SECTION.size)
         if width not in FORMATS or offset % ALIGN or offset + items * width > size:
             raise SnapshotError(f"{path}: section {number} lies outside the file; build the zone again")
-        part = view[offset : offset + items * width]
-        found[name.rstrip(b"\0").decode("ascii", "replace")] = part.cast(FORMATS[width])  # type: ignore[call-overload]
+        found[name.rstrip(b"\0").decode("ascii", "replace")] = width, offset, items
     if missing := wanted.keys() - found.keys():
         raise SnapshotError(f"{path}: without section {', '.join(sorted(missing))}; build the zone again")
     for name, widths in wanted.items():
-        if found[name].itemsize not in widths:
+        if found[name][0] not in widths:
             raise SnapshotError(f"{path}: section {name} does not fit the others; build the zone again")
     return {name: found[name] for name in wanted}
 
 
-def misfit_of(parts: Mapping[str, memoryview]) -> str:
+def misfit_of(parts: Mapping[str, Numbers]) -> str:
     """The first section that readers could not use with the others; empty: there is none. The items themselves are
     not looked at: the checksum has them, and readers take any without harm."""
     for name, other in EQUAL.items():

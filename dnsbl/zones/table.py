@@ -35,7 +35,7 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.first)
 
-    def where(self, wanted: NDArray[np.bool_]) -> Pieces:
+    def where(self, wanted: NDArray[np.bool_] | slice) -> Pieces:
         return Pieces(self.first[wanted], self.last[wanted], self.mask[wanted])
 
 

@@ -25,10 +25,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from .build import carried_names
-from .hashed import Octets, Places, name_columns, start_of
+from .hashed import EVERYTHING, Buckets, Octets, Places, Window
 from .served import ServedZone
 from .snapshot import EMPTY_NAME, GONE, HOLE
 from .table import Words
@@ -64,36 +64,39 @@ class Names:
     """Names in no order: where each begins in a text and its size, its value in the snapshot. There is an octet more
     before each."""
 
-    view: ServedZone | None  # where they are from; None: there is none
     text: Octets
     starts: Places
     sizes: NDArray[np.uint8]
     values: NDArray[np.uint16]
     masks: Words  # by answer id
     exact: bool = False  # a name answers for itself alone
-    sorted: Names | None = field(default=None, repr=False)
+    in_order: bool = False  # of the tree
+    sorted: Names | None = field(default=None, repr=False)  # the same in order, once somebody asked for it
 
     @classmethod
     def none(cls) -> Names:
         nothing = np.zeros(0, dtype=np.uint8)
         columns = nothing.astype(np.int64), nothing, nothing.astype(np.uint16)
-        return cls(None, nothing, *columns, np.zeros(1, dtype=np.uint64))
+        return cls(nothing, *columns, np.zeros(1, dtype=np.uint64))
 
     @classmethod
-    def of(cls, view: ServedZone, masks: Words) -> Names:
-        """Those of base and delta; what is gone is not there."""
-        text = np.asarray(view.base.names)
-        starts, sizes, values = name_columns(view.base)
+    def of(cls, view: ServedZone, masks: Words, window: Window = EVERYTHING) -> Names:
+        """Those of base and delta in a window; what is gone is not there."""
+        base = Buckets.of(view.base, window)
+        text, (starts, sizes, values) = base.text, base.columns()
         there = values != GONE
         if view.delta:
-            places = (start_of(view.base, name) for name in carried_names(view))
-            there &= ~np.isin(starts, [place for place in places if place is not None])
-            newer = name_columns(view.delta)
-            there = np.concatenate([there, newer[2] != GONE])
-            starts = np.concatenate([starts, newer[0] + len(text)])
-            sizes, values = np.concatenate([sizes, newer[1]]), np.concatenate([values, newer[2]])
-            text = np.concatenate([text, np.asarray(view.delta.names)])
-        return cls(view, text, starts, sizes, values, masks, view.exact).where(there)
+            newer = Buckets.of(view.delta, window)
+            added = newer.columns()
+            hashes = hashes_of(newer.text, added[0], added[1])
+            inside = np.array([window.holds(hashed) for _, hashed in hashes], dtype=np.bool_)
+            covered = (base.start_of(name, hashed) for name, hashed in hashes)
+            there &= ~np.isin(starts, [place for place in covered if place is not None])
+            there = np.concatenate([there, inside & (added[2] != GONE)])
+            starts = np.concatenate([starts, added[0] + len(text)])
+            sizes, values = np.concatenate([sizes, added[1]]), np.concatenate([values, added[2]])
+            text = np.concatenate([text, newer.text])
+        return cls(text, starts, sizes, values, masks, view.exact).where(there)
 
     def __len__(self) -> int:
         """How many are listed."""
@@ -102,19 +105,20 @@ class Names:
     def where(self, chosen: NDArray[np.bool_] | Places) -> Names:
         """Some of them, none before one that it was behind."""
         found = self.at(chosen)
-        if self.sorted is self:
-            found.sorted = found
+        found.in_order = self.in_order
         return found
 
     def at(self, chosen: NDArray[np.bool_] | Places) -> Names:
         starts, sizes, values = self.starts[chosen], self.sizes[chosen], self.values[chosen]
-        return Names(self.view, self.text, starts, sizes, values, self.masks, self.exact)
+        return Names(self.text, starts, sizes, values, self.masks, self.exact)
 
     def ordered(self) -> Names:
         """The same in the order of the tree."""
+        if self.in_order:
+            return self
         if self.sorted is None:
             self.sorted = self.at(tree_order(self))
-            self.sorted.sorted = self.sorted
+            self.sorted.in_order = True
         return self.sorted
 
     def run(self, places: Places) -> tuple[Octets, Places]:
@@ -200,6 +204,13 @@ class Names:
         run, bounds = self.run(places)
         text = turned(run, bounds).tobytes().decode("ascii")
         return [text[start + 1 : end] for start, end in pairwise(bounds.tolist())]
+
+
+def hashes_of(text: Octets, starts: Places, sizes: NDArray[np.uint8]) -> list[tuple[bytes, int]]:
+    """Each name with its hash, as they come."""
+    octets = text.tobytes()
+    found = (octets[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
+    return [(name, xxhash.xxh3_64_intdigest(name)) for name in found]
 
 
 def turned(run: Octets, bounds: Places) -> Octets:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from ..config import ZoneDef
 from .apex import Record, apex_records, host_records, soa, zonemd_record
 from .blocks import Blocks, joined
-from .contents import Contents
-from .nodes import unlisted
+from .nodes import Unlisted
 from .packed import Group, Octets, Rows, gathered, hosts, record, wire_name
 from .packed_names import listed
 from .recordset import Part, Row, blocks4, blocks6, deep_rows, letters, name_rows, parts, rows4, rows6
+from .served import ServedZone
+from .stretches import deep_pieces, names_of, pieces4, pieces6
 
 if TYPE_CHECKING:
     from .difference import Change, Step
@@ -53,24 +54,35 @@ def packed(found: Record) -> bytes:
 # a whole zone
 
 
-def zone_sections(held: Contents) -> Iterator[Section]:
-    """All records of a zone but its SOA."""
-    apex = (single(packed(found)) for found in apex_records(held.zone, held.serial, held.zonemd))
+def zone_sections(view: ServedZone) -> Iterator[Section]:
+    """All records of a zone but its SOA. Memory does not grow with the zone, where the view's files are on the disk."""
+    apex = (single(packed(found)) for found in apex_records(view.zone, view.serial, view.zonemd))
     hosts_there = (
-        single(record(wire_name(label.decode()) + ORIGIN, *found)) for label, found in host_records(held.zone)
+        single(record(wire_name(label.decode()) + ORIGIN, *found)) for label, found in host_records(view.zone)
     )
-    return sections(chain(apex, hosts_there, *(part_runs(held, part) for part in parts(held.zone))))
+    return sections(chain(apex, hosts_there, *(part_runs(view, part) for part in parts(view.zone))))
 
 
-def part_runs(held: Contents, part: Part) -> Iterator[Run]:
-    rows = Rows(held.zone, part, ORIGIN, ROOM)
-    for blocks in blocks4(held.ip4, part, HOSTS):
-        yield from runs(rows, hosts(blocks.where(blocks.prefix == 32)))
-        yield from row_runs(rows, chain(rows4(blocks.where(blocks.prefix < 32)), letters(blocks)))
-    yield from row_runs(rows, chain.from_iterable(map(rows6, blocks6(held.ip6, part))))
-    yield from row_runs(rows, deep_rows(held.deep, part))
-    yield from runs(rows, listed(held.names, held.zone))
-    yield from row_runs(rows, name_rows(unlisted(held.names), held.zone))
+def part_runs(view: ServedZone, part: Part) -> Iterator[Run]:
+    rows = Rows(view.zone, part, ORIGIN, ROOM)
+    for table in pieces4(view):
+        for blocks in blocks4(table, part, HOSTS):
+            yield from runs(rows, hosts(blocks.where(blocks.prefix == 32)))
+            yield from row_runs(rows, chain(rows4(blocks.where(blocks.prefix < 32)), letters(blocks)))
+    for table in pieces6(view):
+        yield from row_runs(rows, chain.from_iterable(map(rows6, blocks6(table, part))))
+    yield from row_runs(rows, deep_rows(deep_pieces(view), part))
+    if view.zone.kind != "ip":
+        yield from name_runs(view, rows)
+
+
+def name_runs(view: ServedZone, rows: Rows) -> Iterator[Run]:
+    unlisted = Unlisted(view)
+    for names in names_of(view):
+        yield from runs(rows, listed(names, view.zone))
+        yield from row_runs(rows, name_rows(unlisted.between(names), view.zone))
+        del names  # before the next ones are made
+    yield from row_runs(rows, name_rows(unlisted.rest(), view.zone))
 
 
 def row_runs(rows: Rows, found: Iterator[Row]) -> Iterator[Run]:

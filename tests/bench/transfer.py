@@ -34,7 +34,6 @@ import orjson
 from export import snapshot, zone
 
 from dnsbl.dns.tsig import Key, sign_query
-from dnsbl.zones.contents import contents
 from dnsbl.zones.export import export
 from dnsbl.zones.served import ServedZone
 from dnsbl.zones.snapshot import Snapshot
@@ -169,7 +168,7 @@ class Made:
     def pack(self, connection: socket.socket) -> None:
         last = b"\0" * 40 + SOA
         with connection:
-            for count, octets in zone_sections(contents(self.view)):
+            for count, octets in zone_sections(self.view):
                 header = struct.pack("!HHHHHHH", 12 + len(octets), 1, 0, 1, count, 0, 0)
                 connection.sendall(header + octets)
             connection.sendall(struct.pack("!HHHHHHH", 12 + len(last), 1, 0, 1, 1, 0, 0) + last)

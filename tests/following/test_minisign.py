@@ -51,6 +51,14 @@ def test_no_altered_signature_is(signer: Signer, data: st.DataObject) -> None:
     assert altered.split() == text.split()  # else white space is all that was changed
 
 
+def test_a_signature_with_bits_behind_its_last_octet_is_none(signer: Signer) -> None:
+    lines = signer.sign(digest_of(MESSAGE), "c").splitlines()
+    assert lines[3].endswith("==")
+    lines[3] = lines[3][:-3] + chr(ord(lines[3][-3]) + 1) + "=="  # the bits of `g` and `h` differ where nothing is
+    with pytest.raises(TransferError, match="none of minisign"):
+        PublicKey(signer.public_key).check(MESSAGE, "\n".join(lines))
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_refused(signer: Signer, text: str) -> None:
     with pytest.raises(TransferError):

@@ -13,7 +13,6 @@ from dnsbl.errors import TransferError
 from dnsbl.following.asking import Line, Primary
 from dnsbl.following.taking import Taking
 from dnsbl.following.transfer import AXFR, origin_of
-from dnsbl.zones.contents import contents
 from dnsbl.zones.difference import difference
 from dnsbl.zones.served import ServedZone
 from dnsbl.zones.wire import Section, soa_record, step_sections, zone_sections
@@ -29,7 +28,7 @@ def whole(view: ServedZone, id: int, qtype: int = AXFR) -> Iterator[bytes]:
     """AXFR, or IXFR answered by all of the zone."""
     soa = (1, soa_record(view.zone, view.serial))
     yield message(view.zone, id, qtype, [soa])
-    for section in zone_sections(contents(view)):
+    for section in zone_sections(view):
         yield message(view.zone, id, qtype, [section])
     yield message(view.zone, id, qtype, [soa])
 

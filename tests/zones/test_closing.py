@@ -63,7 +63,7 @@ def test_transfers_carry_the_name_servers_addresses(w):
     view = ended(w, IP)
     found = set()
     origin = dns.name.from_text(view.zone.origin)
-    for count, octets in zone_sections(contents(view)):
+    for count, octets in zone_sections(view):
         question = origin.to_wire() + b"\0\6\0\1"
         parser = dns.wire.Parser(bytes(12) + question + octets)
         parser.seek(12 + len(question))

@@ -1,0 +1,196 @@
+"""What comes a stretch at a time, from files in memory or on the disk, is what the zone holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_contents import apply, changes
+from worlds import EXAMPLES, World, bucketed, thresholds, world
+
+from dnsbl.errors import SnapshotError
+from dnsbl.zones import stretches
+from dnsbl.zones.contents import contents
+from dnsbl.zones.ondisk import SnapshotOnDisk
+from dnsbl.zones.served import ServedZone, over
+from dnsbl.zones.stretches import MANY, deep_pieces, in_step, names_of, pieces4, pieces6
+from dnsbl.zones.table import Pieces, pieces
+from dnsbl.zones.tree import Names
+from dnsbl.zones.wire import zone_sections
+
+few = st.sampled_from([1, 2, 3, 7, MANY])
+
+
+@contextmanager
+def on_disk(view: ServedZone) -> Iterator[ServedZone]:
+    """The same zone, its files left on the disk."""
+    with ExitStack() as held:
+        files = [held.enter_context(closing(SnapshotOnDisk(file.path))) for file in (view.base, view.delta) if file]
+        yield over(files[0], files[1] if len(files) > 1 else None)
+
+
+@contextmanager
+def small(many: int, chunk: int) -> Iterator[None]:
+    with (
+        mock.patch.object(stretches, "MANY", many),
+        mock.patch.object(stretches, "CHUNK", chunk),
+        mock.patch.object(stretches, "BUCKET_BITS", 0),
+    ):
+        yield
+
+
+def rows(table: Pieces) -> list[tuple[int, int, int]]:
+    return list(zip(table.first.tolist(), table.last.tolist(), table.mask.tolist(), strict=True))
+
+
+def all_rows(tables: Iterable[Pieces], many: int) -> list[tuple[int, int, int]]:
+    """Of all tables; each but the last has as many as it may."""
+    found = [rows(table) for table in tables]
+    assert all(len(some) == many for some in found[:-1])
+    return [row for some in found for row in some]
+
+
+def names(held: Names) -> list[tuple[bytes, int]]:
+    places = np.arange(len(held.values))
+    return list(zip(held.rows(places), held.values.tolist(), strict=True))
+
+
+def compare(view: ServedZone, many: int) -> None:
+    held = contents(view)
+    assert all_rows(pieces4(view), many) == rows(held.ip4)
+    assert all_rows(pieces6(view), many) == rows(held.ip6)
+    assert deep_pieces(view) == held.deep
+    windows = [names(some) for some in names_of(view)]
+    assert sorted(row for some in windows for row in some) == sorted(names(held.names))
+    for some in windows:
+        assert [name for name, _ in some] == sorted((name for name, _ in some), key=lambda name: name.split(b"."))
+
+
+@settings(max_examples=25 * EXAMPLES, deadline=None)
+@given(changes, changes, few, few, thresholds)
+def test_stretches_together_are_the_contents(
+    first: list[tuple[str, str]], second: list[tuple[str, str]], many: int, chunk: int, threshold: int
+) -> None:
+    with bucketed(threshold), world() as made, small(many, chunk):
+        for steps in (first, second):
+            apply(made, steps)
+            for name in ("ip", "domain"):
+                view = made.served(name)
+                compare(view, many)
+                with on_disk(view) as resting:
+                    assert list(zone_sections(resting)) == list(zone_sections(view))
+
+
+def test_addresses_come_alike_however_they_are_layered() -> None:
+    with world() as made, small(3, 2):
+        apply(made, [("list", "9.1.2.3"), ("list", "2a00:1::/32")])
+        apply(made, [("list", "9.1.2.4"), ("dynamic", "9.1.2.0/24"), ("exempt", "2a00:1:2:3::7")])
+        layered, whole = made.served("ip"), made.fresh("ip")
+        assert layered.delta and not whole.delta
+        assert list(map(rows, pieces4(layered))) == list(map(rows, pieces4(whole)))
+        assert list(map(rows, pieces6(layered))) == list(map(rows, pieces6(whole)))
+
+
+@given(st.lists(st.lists(st.integers(0, 60), max_size=12, unique=True), max_size=4), st.integers(1, 5))
+def test_sources_in_step_give_all_they_have_up_to_the_same_number(found: list[list[int]], chunk: int) -> None:
+    tables = [[(number * 4, number * 4 + 3, 1) for number in sorted(numbers)] for numbers in found]
+    parts = [[pieces(table[at : at + chunk]) for at in range(0, len(table), chunk)] for table in tables]
+    told = list(in_step([iter(some) for some in parts]))
+    for number, table in enumerate(tables):
+        said = {value for step in told for first, last, _ in rows(step[number]) for value in range(first, last + 1)}
+        assert said == {value for first, last, _ in table for value in range(first, last + 1)}
+    ends = [max((last for table in step for _, last, _ in rows(table)), default=-1) for step in told]
+    starts = [min((first for table in step for first, _, _ in rows(table)), default=0) for step in told]
+    assert all(end < start for end, start in zip(ends, starts[1:], strict=False))
+
+
+# files on the disk
+
+
+@pytest.fixture
+def made() -> Iterator[World]:
+    with world() as found:
+        apply(found, [("list", "9.1.2.3"), ("list", "a.com")])
+        yield found
+
+
+def altered(content: bytearray) -> None:
+    content[-1] ^= 1
+
+
+def cut(content: bytearray) -> None:
+    del content[-64:]
+
+
+def longer(content: bytearray) -> None:
+    content += bytes(64)
+
+
+def beheaded(content: bytearray) -> None:
+    del content[20:]
+
+
+def another(content: bytearray) -> None:
+    content[0] ^= 1
+
+
+@pytest.mark.parametrize("harm", [altered, cut, longer, beheaded, another])
+def test_a_harmed_file_is_refused_on_the_disk_as_it_is_in_memory(
+    made: World, harm: Callable[[bytearray], None]
+) -> None:
+    path = made.served("ip").base.path
+    content = bytearray(path.read_bytes())
+    harm(content)
+    path.write_bytes(content)
+    said = []
+    for kind in (type(made.served("domain").base), SnapshotOnDisk):
+        with pytest.raises(Exception, match=str(path)) as caught:
+            kind(path)
+        said.append((caught.type, str(caught.value)))
+    assert said[0] == said[1]
+
+
+def test_a_file_altered_in_place_after_it_was_opened_does_not_pass(made: World) -> None:
+    path = made.served("ip").base.path
+    with closing(SnapshotOnDisk(path)) as file:
+        file.check()
+        with path.open("r+b") as content:
+            content.seek(-1, 2)
+            content.write(b"x")
+        with pytest.raises(SnapshotError, match="altered while it was read"):
+            file.check()
+
+
+def test_a_file_cut_after_it_was_opened_is_said_to_be(made: World) -> None:
+    path = made.served("ip").base.path
+    with closing(SnapshotOnDisk(path)) as file:
+        with path.open("r+b") as content:
+            content.truncate(100)
+        with pytest.raises(SnapshotError, match="cut while it was read"):
+            list(pieces4(over(file, None)))
+
+
+def test_a_file_that_was_removed_is_read_to_its_end(made: World) -> None:
+    view = made.served("ip")
+    with on_disk(view) as resting:
+        view.base.path.unlink()
+        assert list(zone_sections(resting)) == list(zone_sections(view))
+        for file in (resting.base, resting.delta):
+            if file:
+                file.check()
+
+
+def test_what_was_verified_before_is_not_read_whole_again(made: World) -> None:
+    path = made.served("ip").base.path
+    with closing(SnapshotOnDisk(path)) as file:
+        known = file.mark
+    with mock.patch.object(SnapshotOnDisk, "verify") as verify:
+        SnapshotOnDisk(path, known).close()
+        assert not verify.called
+        SnapshotOnDisk(path, (0, 0, 0)).close()
+        assert verify.called
