@@ -31,7 +31,7 @@ def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
     zones_in(tmp_path, '[access]\nkeys = "required"')
     config = configure(tmp_path, zones="zones")
     with Server(tmp_path, config=config) as server:
-        made = json.loads(server.run("key", "create", "acme", "--scope", "query", "--queries", "6", "--json").stdout)
+        made = json.loads(server.verb("key", "create", "acme", "--scope", "query", "--queries", "6", "--json"))
         asked = f"2.0.0.127.{made['secret']}.ip.dnsbl.test"
         good = server.codes("2.0.0.127.ip.dnsbl.test")
         until(lambda: server.codes(asked) == good, "the key is good")
@@ -41,14 +41,14 @@ def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
             assert "is asked with a key" in dug(server, "9.9.9.9.ip.dnsbl.test", "TXT")
         until(lambda: server.codes(asked) == TOO_MANY, "the quota is used up")
         until(lambda: answered(server, made["secret"]) == 6, "its use is in the store")
-        [row] = json.loads(server.run("key", "list", "--json").stdout)
+        [row] = json.loads(server.verb("key", "list", "--json"))
         assert (row["limits"]["queries"], row["queries"][0]["queries"]) == (6, 6)
         assert server.http("POST", "/v1/reports", b"[]", {"X-Api-Key": made["secret"]})[0] == 403
         metrics = server.http("GET", "/metrics")[1].decode()
         assert 'dnsbl_dns_events_total{event="over_quota"}' in metrics
     with Server(tmp_path, config=config) as server:
         assert server.codes(asked) == TOO_MANY
-        server.run("key", "revoke", "acme")
+        server.verb("key", "revoke", "acme")
         until(lambda: server.codes(asked) == NO_PERMISSION, "the key has ended")
         assert made["secret"] not in "".join(path.read_text() for path in (server.data / "run").glob("*.json"))
 
@@ -82,7 +82,7 @@ def test_rules_are_taken_up_by_a_reload_and_change_nothing_that_is_published(tmp
 def test_a_zone_that_ends_lists_nothing_and_leads_nowhere(tmp_path: Path) -> None:
     zones_in(tmp_path, "")
     with Server(tmp_path, config=configure(tmp_path, zones="zones")) as server:
-        server.run("report", "46.0.0.7", "--category", "spam")
+        server.verb("report", "46.0.0.7", "--category", "spam")
         until(lambda: server.listed("46.0.0.7"))
         serial = server.serial("ip")
         zones_in(tmp_path, "", at="shutdown = true")
@@ -96,10 +96,10 @@ def test_a_zone_that_ends_lists_nothing_and_leads_nowhere(tmp_path: Path) -> Non
         assert "is shut down" in str(server.ask("ip.dnsbl.test", "TXT").rr[0].rdata)
         assert server.serial("ip") > serial
         serial = server.serial("ip")
-        server.run("report", "46.0.0.8", "--category", "spam")
+        server.verb("report", "46.0.0.8", "--category", "spam")
         until(lambda: server.serial("ip") > serial, "what is reported is published")
         assert not server.listed("46.0.0.8")
-        master = server.run("zone", "export", "ip", "--format", "bind").stdout
+        master = server.verb("zone", "export", "ip", "--format", "bind")
         assert "46" not in "".join(line for line in master.splitlines() if not line.startswith((";", "@", "$", "\t")))
         if shutil.which("named-checkzone"):
             (tmp_path / "master").write_text(master)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from server import SECONDS, Pipe, Server, configure, environment, joined, run
+from server import SECONDS, Pipe, Server, configure, environment, joined, verb_here
 
 from dnsbl import config as configuration
 from dnsbl.app import App
@@ -140,7 +140,7 @@ def answers(path: Path, listed: str | None) -> None:
 
 def crashes(path: Path, program: str, times: int, seed: int, each: Callable[[int], None] = lambda _: None) -> None:
     chance = random.Random(seed)
-    run(path, "report", "45.0.0.1", "--category", "spam")
+    verb_here(path, "report", "45.0.0.1", "--category", "spam")
     first = 0
     for _ in range(times):
         end = killed(program, path, first, chance)
@@ -195,7 +195,7 @@ def test_killed_while_it_serves(tmp_path: Path, part: int, kills: int) -> None:
     path, chance = configure(tmp_path), random.Random(300 + part)
     with path.open("a") as file:
         file.write("[guard]\nnetwork = 100000\n")  # this partner is about to list a whole network
-    secret = json.loads(run(path, "key", "create", "acme", "--live", "--json").stdout)["secret"]
+    secret = json.loads(verb_here(path, "key", "create", "acme", "--live", "--json"))["secret"]
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/x-ndjson"}
     first = 0
     for turn in range(kills):

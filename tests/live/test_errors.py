@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from server import PROGRAM, SECONDS, Server, configure, environment, run, until
+from server import PROGRAM, SECONDS, Server, configure, environment, run, until, verb_here
 
 from dnsbl.cli import main
 
@@ -123,15 +123,15 @@ def test_what_is_not_known(said: Said, path: Path, tmp_path: Path) -> None:
     assert "no key 'nope'" in said("key", "revoke", "nope")
     assert "unknown scope nope" in said("key", "create", "acme", "--scope", "nope")
     assert "46.0.0.1: zone domain is not about" in said("delist", "46.0.0.1", "--zone", "domain", "--reason", "x")
-    assert json.loads(run(path, "key", "list", "--json").stdout) == []
+    assert json.loads(verb_here(path, "key", "list", "--json")) == []
 
 
 @pytest.mark.any_path
 def test_a_key_whose_name_is_taken_changes_nothing(path: Path) -> None:
-    run(path, "key", "create", "acme", "--trust", "0.3")
+    verb_here(path, "key", "create", "acme", "--trust", "0.3")
     assert "'acme'" in line(path, "key", "create", "acme", "--trust", "1.0")
-    assert json.loads(run(path, "key", "list", "--json").stdout)[0]["trust"] == 0.3
-    run(path, "import", "-", "--source", "mine", input=b"46.0.0.1\n")
+    assert json.loads(verb_here(path, "key", "list", "--json"))[0]["trust"] == 0.3
+    verb_here(path, "import", "-", "--source", "mine", input=b"46.0.0.1\n")
     assert "another source" in line(path, "key", "create", "mine", "--trust", "0.1")
 
 
@@ -206,7 +206,7 @@ def test_files_that_are_not_there(said: Said, path: Path, tmp_path: Path) -> Non
     assert "is a directory" in said("import", str(tmp_path), "--source", "x", code=2)
     missing = str(tmp_path / "no" / "where")
     assert "where: cannot be written" in said("store", "backup", missing)
-    run(path, "zone", "build")
+    verb_here(path, "zone", "build")
     export = ["zone", "export", "ip", "--format", "bind", "-o", missing]
     assert "where: cannot be written (No such file" in said(*export)
     path.write_text(path.read_text().replace('"no-feeds"', '"nowhere"'))
@@ -228,7 +228,7 @@ def test_input_that_cannot_be_used(said: Said, path: Path, tmp_path: Path) -> No
     assert "cut or damaged" in refused(gzip.compress(b"46.0.0.1\n" * 1000)[:-9])
     assert "no column of subjects" in refused(b"time,what,who\n1,2,3\n", "--format", "reports")
     refused(b"\xff" * 5000)
-    assert json.loads(run(path, "check", "46.0.0.1", "--json").stdout)["zones"][0]["breakdown"] == []
+    assert json.loads(verb_here(path, "check", "46.0.0.1", "--json"))["zones"][0]["breakdown"] == []
 
 
 @pytest.mark.any_path
@@ -240,7 +240,7 @@ def test_gzip_that_is_cut_keeps_the_reports_before(path: Path, tmp_path: Path) -
     assert "cut or damaged" in said
     taken = int(said.rpartition("; ")[2].split()[0].replace(",", ""))
     assert 5_000 < taken < 15_000
-    counts = json.loads(run(path, "store", "check", "--json").stdout)["counts"]
+    counts = json.loads(verb_here(path, "store", "check", "--json"))["counts"]
     assert (counts["report"], counts["touched"]) == (taken, 0)
 
 
@@ -255,7 +255,7 @@ def test_standard_streams_that_are_closed(path: Path) -> None:
     for verb in (["feed", "list"], ["feed", "list", "--json"], ["check", "46.0.0.1"]):
         assert (closed(*verb, streams=">&-").returncode, closed(*verb, streams=">&- 2>&- <&-").returncode) == (0, 0)
     assert closed("zone", "build", "nope", streams="2>&-").returncode == 1
-    counts = json.loads(run(path, "store", "check", "--json").stdout)
+    counts = json.loads(verb_here(path, "store", "check", "--json"))
     assert counts["clean"] is True, "no message was written into the store"
 
 
@@ -271,7 +271,7 @@ def test_a_reader_that_has_gone_is_no_trouble(tmp_path: Path, verb: list[str]) -
     path = tmp_path / "dnsbl.toml"
     path.write_text("")
     if verb[0] == "zone":
-        run(path, "zone", "build")
+        verb_here(path, "zone", "build")
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -348,9 +348,9 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     path = configure(tmp_path)
     path.write_text(path.read_text().replace('"data"', f'"{small_disk}/data"'))
     with Server(tmp_path, config=path) as server:
-        run(path, "report", "46.9.0.1", "--category", "spam")
+        verb_here(path, "report", "46.9.0.1", "--category", "spam")
         until(lambda: server.listed("46.9.0.1"))
-        secret = json.loads(run(path, "key", "create", "acme", "--live", "--json").stdout)["secret"]
+        secret = json.loads(verb_here(path, "key", "create", "acme", "--live", "--json"))["secret"]
         headers = {"Authorization": f"Bearer {secret}", **JSON}
         filler = fill(small_disk)
         (tmp_path / "list.txt").write_bytes(many(20_000))
@@ -364,23 +364,23 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
         assert server.http("POST", "/v1/reports", b'{"subject": "46.9.0.2", "category": "spam"}', headers)[0] == 200
         until(lambda: server.listed("46.9.0.2"), "there is room again")
         assert server.listed("46.9.0.1") == ["127.0.0.2"]
-        done = json.loads(run(path, "store", "check", "--json").stdout)
+        done = json.loads(verb_here(path, "store", "check", "--json"))
         assert (done["clean"], done["counts"]["report"], done["counts"]["entry"]) == (True, 2, 0)
 
 
 def test_no_room_for_a_snapshot(path: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for a disk that is full: the store fits, the snapshot does not."""
-    run(path, "report", "46.9.0.1", "--category", "spam")
+    verb_here(path, "report", "46.9.0.1", "--category", "spam")
     before = {each.name for each in (tmp_path / "data" / "zones" / "ip").iterdir()}
     limit = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"]
     said = line(path, "zone", "build", "ip", "--force", launcher=limit)
     assert "cannot be written" in said or "disk" in said
     assert {each.name for each in (tmp_path / "data" / "zones" / "ip").iterdir()} == before
-    assert json.loads(run(path, "check", "46.9.0.1", "--json").stdout)["zones"][0]["dns"] == ["127.0.0.2"]
+    assert json.loads(verb_here(path, "check", "46.9.0.1", "--json"))["zones"][0]["dns"] == ["127.0.0.2"]
     (tmp_path / "list.txt").write_bytes(many(20_000))
     limit = ["sh", "-c", 'ulimit -f 400; exec "$@"', "sh"]
     assert "store.sqlite" in line(path, "import", "list.txt", "--source", "mine", launcher=limit)
-    counts = json.loads(run(path, "store", "check", "--json").stdout)["counts"]
+    counts = json.loads(verb_here(path, "store", "check", "--json"))["counts"]
     assert (counts["report"], counts["entry"]) == (1, 0)
 
 
@@ -406,7 +406,7 @@ def test_directories_that_may_not_be_read_or_written(open_directory: Path) -> No
     said = line(path, "check", "46.0.0.1", launcher=nobody)
     assert f"{tmp_path}/data: cannot be made (Permission denied)" in said
     assert "Permission denied" in line(path, "serve", launcher=nobody)
-    run(path, "zone", "build")
+    verb_here(path, "zone", "build")
     assert "store.sqlite" in line(path, "check", "46.0.0.1", launcher=nobody)
     assert "store.sqlite" in line(path, "report", "46.0.0.1", "--category", "spam", launcher=nobody)
     hidden = tmp_path / "hidden"
@@ -433,7 +433,7 @@ def test_a_store_that_is_no_database(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_from_a_newer_version(path: Path, tmp_path: Path) -> None:
-    run(path, "zone", "build")
+    verb_here(path, "zone", "build")
     with closing(sqlite3.connect(tmp_path / "data" / "store.sqlite")) as store:
         store.execute("PRAGMA user_version = 999")
     assert "version 999 and this program knows" in line(path, "check", "46.0.0.1")
@@ -444,7 +444,7 @@ def test_a_store_from_a_newer_version(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.any_path
 def test_a_store_with_damaged_pages(path: Path, tmp_path: Path) -> None:
-    run(path, "import", "-", "--source", "mine", input=many(5000))
+    verb_here(path, "import", "-", "--source", "mine", input=many(5000))
     store = tmp_path / "data" / "store.sqlite"
     content = bytearray(store.read_bytes())
     content[4096 * 20 : 4096 * 60] = os.urandom(4096 * 40)
@@ -455,7 +455,7 @@ def test_a_store_with_damaged_pages(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_snapshot_with_a_flipped_bit(path: Path, tmp_path: Path) -> None:
-    run(path, "report", "46.9.0.1", "--category", "spam")
+    verb_here(path, "report", "46.9.0.1", "--category", "spam")
     directory = tmp_path / "data" / "zones" / "ip"
     base = directory / json.loads((directory / "current").read_bytes())["base"]
     content = bytearray(base.read_bytes())
@@ -463,9 +463,9 @@ def test_a_snapshot_with_a_flipped_bit(path: Path, tmp_path: Path) -> None:
     base.write_bytes(content)
     said = line(path, "zone", "export", "ip", "--format", "rbldnsd")
     assert "altered, its checksum does not match; build the zone again" in said
-    assert json.loads(run(path, "check", "46.9.0.1", "--json").stdout)["zones"][0]["dns"] is None
-    run(path, "zone", "build", "ip")
-    assert "46.9.0.1" in run(path, "zone", "export", "ip", "--format", "rbldnsd").stdout
+    assert json.loads(verb_here(path, "check", "46.9.0.1", "--json"))["zones"][0]["dns"] is None
+    verb_here(path, "zone", "build", "ip")
+    assert "46.9.0.1" in verb_here(path, "zone", "export", "ip", "--format", "rbldnsd")
 
 
 def test_a_zone_that_was_never_built(path: Path) -> None:

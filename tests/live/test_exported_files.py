@@ -47,7 +47,7 @@ def exporting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporting]:
     files, config = directory / "files", configure(directory)
     config.write_text(config.read_text() + EXPORT)
     with Server(directory, config=config) as server:
-        secret = json.loads(server.run("key", "create", "p", "--live", "--json").stdout)["secret"]
+        secret = json.loads(server.verb("key", "create", "p", "--live", "--json"))["secret"]
         until(lambda: serial_in(files / "manifest.json") == server.serial("ip"), "the first files are there")
         yield Exporting(server, files, secret)
 
@@ -85,7 +85,7 @@ def test_rsync_never_has_half_a_file(exporting: Exporting, tmp_path: Path) -> No
     what its manifest and its signatures say."""
     files, copy = exporting.files, tmp_path / "copy"
     rsync = ["rsync", "-r", "--delete", "--exclude=.*", f"{files}/", f"{copy}/"]
-    key = PublicKey(exporting.server.run("zone", "public-key").stdout)
+    key = PublicKey(exporting.server.verb("zone", "public-key"))
     seen: set[int] = set()
     numbers = itertools.count()
 

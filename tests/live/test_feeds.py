@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import Server, configure, joined, run, until
+from server import Server, configure, joined, until, verb_here
 
 from dnsbl import clock, config
 from dnsbl.app import App
@@ -509,7 +509,7 @@ def test_a_failing_feed_is_left_alone_for_longer_each_time(tmp_path: Path, lists
         until(lambda: json.loads(server.http("GET", "/v1/feeds")[1])[0]["state"] == "failed")
         assert len(lists.asked) == 1
         lists.code, lists.content = 200, addresses(3)
-        server.run("feed", "pull", "mine")
+        server.verb("feed", "pull", "mine")
         until(lambda: server.listed("46.0.0.1"))
 
 
@@ -521,17 +521,17 @@ def test_feeds_by_hand(tmp_path: Path, lists: FeedServer) -> None:
     declare(tmp_path, "mine", lists.url)
     declare(tmp_path, "off", lists.url, more='enabled = false\nwhy_off = "a test"')
     path = configure(tmp_path, feeds="feeds")
-    rows = json.loads(run(path, "feed", "pull", "--json").stdout)
+    rows = json.loads(verb_here(path, "feed", "pull", "--json"))
     assert [(row["name"], row["state"], row["appeared"]) for row in rows] == [("mine", "ok", 600)]
     lists.content = b""
-    done = run(path, "feed", "pull", "mine", "--json", code=1)
-    assert json.loads(done.stdout)[0]["state"] == "quarantined"
-    assert "empty" in run(path, "feed", "status").stdout
+    done = verb_here(path, "feed", "pull", "mine", "--json", code=1)
+    assert json.loads(done)[0]["state"] == "quarantined"
+    assert "empty" in verb_here(path, "feed", "status")
     lists.content = addresses(100)
-    assert "drop" in run(path, "feed", "pull", "mine", code=1).stdout
-    assert json.loads(run(path, "feed", "pull", "mine", "--accept", "--json").stdout)[0]["left"] == 500
-    assert "unchanged" in run(path, "feed", "pull").stdout
-    states = {row["name"]: row["state"] for row in json.loads(run(path, "feed", "status", "--json").stdout)}
+    assert "drop" in verb_here(path, "feed", "pull", "mine", code=1)
+    assert json.loads(verb_here(path, "feed", "pull", "mine", "--accept", "--json"))[0]["left"] == 500
+    assert "unchanged" in verb_here(path, "feed", "pull")
+    states = {row["name"]: row["state"] for row in json.loads(verb_here(path, "feed", "status", "--json"))}
     assert states == {"mine": "unchanged", "off": "off"}
 
 

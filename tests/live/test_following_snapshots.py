@@ -22,8 +22,8 @@ def mirrored(tmp_path: Path) -> Iterator[tuple[Node, Node, World, Server]]:
         world.now = clock.now() - 1000  # what is listed is decided by the back, too
         publish(world, ("spam", "9.1.0.1"), ("spam", "bad.example"), ("malware", "2a00:1::/32"))
         with primary.server(role="dns,web") as server:
-            public = json.loads(server.run("zone", "public-key", "--json").stdout)["public_key"]
-            secret = json.loads(server.run("key", "create", "mirror", "--scope", "read", "--json").stdout)["secret"]
+            public = json.loads(server.verb("zone", "public-key", "--json"))["public_key"]
+            secret = json.loads(server.verb("key", "create", "mirror", "--scope", "read", "--json"))["secret"]
             mirror.more = "".join(
                 f'[[follow]]\nzone = "{zone}"\nurl = "http://127.0.0.1:{server.web_port}"\n'
                 f'api_key = "{secret}"\npublic_key = "{public}"\n'
@@ -46,7 +46,7 @@ def test_a_mirror_answers_as_its_primary(mirrored: tuple[Node, Node, World, Serv
 
 def test_another_public_key_believes_nothing(mirrored: tuple[Node, Node, World, Server]) -> None:
     _, mirror, _, server = mirrored
-    other = json.loads(mirror.server().run("zone", "public-key", "--json").stdout)["public_key"]
+    other = json.loads(mirror.server().verb("zone", "public-key", "--json"))["public_key"]
     lines = [f'public_key = "{other}"' if line.startswith("public_key") else line for line in mirror.more.splitlines()]
     mirror.more = "\n".join(lines)
     with mirror.server() as second:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from dnslib import CLASS, QTYPE, RCODE, DNSRecord, EDNSOption
 from dnslib.dns import EDNS0, DNSHeader, DNSQuestion
-from server import SECONDS, Server, configure, free_port, joined, over, run, until
+from server import SECONDS, Server, configure, free_port, joined, over, run, until, verb_here
 from test_serve import LAUNCHER, point
 
 from dnsbl import native
@@ -60,8 +60,8 @@ def settings(config: Path, *lines: str) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with what was imported and published, to be copied."""
     config = configure(tmp_path_factory.mktemp("published"))
-    run(config, "import", "-", "--source", "mine", input=b"46.0.0.9\n46.1.0.0/24\n2001:db8:46::/64\n")
-    run(config, "zone", "build")
+    verb_here(config, "import", "-", "--source", "mine", input=b"46.0.0.9\n46.1.0.0/24\n2001:db8:46::/64\n")
+    verb_here(config, "zone", "build")
     return config.parent / "data"
 
 
@@ -327,7 +327,7 @@ def test_no_query_is_lost_or_answered_wrong_while_zones_are_published(
     addresses = [f"46.0.0.{number}" for number in range(10)]
     names = {address: f"{'.'.join(reversed(address.split('.')))}.ip.dnsbl.test" for address in addresses}
     with Server(tmp_path, env=env) as server:
-        secret = json.loads(server.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
+        secret = json.loads(server.verb("key", "create", "acme", "--live", "--json"))["secret"]
         headers = {"Authorization": f"Bearer {secret}", **JSON}
         pointer = server.data / "zones" / "ip" / "current"
         with Client(server, list(names.values())) as client:
@@ -376,8 +376,8 @@ def test_files_that_are_cut_or_overwritten_while_they_are_served_change_no_answe
         point(server, cut.name)
         assert "is served on" in server.logged("cut or extended")
         right()
-        run(config, "report", "46.0.0.10", "--category", "spam")
-        run(config, "zone", "build", "ip", "--force")
+        verb_here(config, "report", "46.0.0.10", "--category", "spam")
+        verb_here(config, "zone", "build", "ip", "--force")
         until(lambda: server.listed("46.0.0.10") == ["127.0.0.2"], "a good one is taken")
         right()
 
@@ -439,8 +439,8 @@ def test_a_flood_of_what_is_handed_over_stops_no_ordinary_answer(tmp_path: Path,
             asked = until_sent(sent, lambda: answered(server, wire(LISTED)))
             until(lambda: counted(server).get("overflowed", 0), "the queue is full, and says so")
             assert server.codes(LISTED, tcp=True)
-            run(config, "report", "46.0.0.10", "--category", "spam")
-            run(config, "zone", "build", "ip")
+            verb_here(config, "report", "46.0.0.10", "--category", "spam")
+            verb_here(config, "zone", "build", "ip")
             until(lambda: answered_listed(server, "10.0.0.46.ip.dnsbl.test"), "a new zone is taken")
         assert asked
         assert resident(server) - before < GROWN

@@ -117,7 +117,7 @@ def test_kill_9_of_all_between_grant_and_publish(listed: Path) -> None:
     with Server(listed.parent, config=listed) as server:
         until(lambda: server.rcode("7.1.9.45.ip.dnsbl.test") == "NXDOMAIN", "DNS follows")
         until(lambda: state_of(server, found) == "done", "the private page says so")
-        assert json.loads(server.run("store", "check", "--json").stdout)["clean"] is True
+        assert json.loads(server.verb("store", "check", "--json"))["clean"] is True
 
 
 class Post:

@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from server import SECONDS, Server, alive, configure, free_port, joined, run, until
+from server import SECONDS, Server, alive, configure, free_port, joined, until, verb_here
 
 ZONE = """
 origin = "{origin}"
@@ -144,7 +144,7 @@ def test_the_roles_can_run_apart_and_meet_in_the_data_directory(tmp_path: Path) 
             assert back.said["dns"] == []
             until(lambda: dns.codes("2.0.0.127.ip.dnsbl.test"), "what the other publishes is served")
             assert back.http("GET", "/readyz")[0] == 200
-            back.run("report", "46.0.0.9", "--category", "spam")
+            back.verb("report", "46.0.0.9", "--category", "spam")
             until(lambda: dns.listed("46.0.0.9") == ["127.0.0.2"])
         assert dns.listed("46.0.0.9") == ["127.0.0.2"], "and stays when the other has gone"
 
@@ -183,7 +183,7 @@ def test_it_stops_cleanly_with_clients_connected(tmp_path: Path, number: signal.
 def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     """A store that somebody holds delays the start of web and jobs, not the answer to SIGTERM."""
     config = configure(tmp_path)
-    run(config, "zone", "build")
+    verb_here(config, "zone", "build")
     with closing(sqlite3.connect(tmp_path / "data" / "store.sqlite", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         server = Server(tmp_path, config=config).start(ready=False)
@@ -208,7 +208,7 @@ def test_sighup_takes_zones_that_are_new_changed_or_gone(tmp_path: Path) -> None
     zone(zones, "one", "one.example", list_at=95)
     zone(zones, "gone", "gone.example")
     with Server(tmp_path, zones="zones") as server:
-        server.run("import", "-", "--source", "mine", input=b"46.0.0.7\n46.0.0.8\n")
+        server.verb("import", "-", "--source", "mine", input=b"46.0.0.7\n46.0.0.8\n")
         until(lambda: server.listed("46.0.0.7", "gone.example"))
         assert server.rcode("7.0.0.46.one.example") == "NXDOMAIN", "a score of 84 is below list_at"
         zone(zones, "one", "one.example", text="$ was changed", list_at=60)
@@ -227,7 +227,7 @@ def test_sighup_with_a_mistake_keeps_everything_and_names_every_mistake(tmp_path
     zones = tmp_path / "zones"
     zone(zones, "one", "one.example")
     with Server(tmp_path, zones="zones") as server:
-        server.run("import", "-", "--source", "mine", input=b"46.0.0.7\n")
+        server.verb("import", "-", "--source", "mine", input=b"46.0.0.7\n")
         until(lambda: server.listed("46.0.0.7", "one.example"))
         before = server.serial("one")
         (zones / "one.toml").write_text('origin = "one.example"\nkind = "neither"\n')
@@ -254,7 +254,7 @@ def test_sighup_leaves_what_is_open_where_it_is(tmp_path: Path) -> None:
         server.logged("read again")
         server.hang_up()
         server.config.write_text(text)
-        server.run("report", "46.0.0.7", "--category", "spam")
+        server.verb("report", "46.0.0.7", "--category", "spam")
         until(lambda: server.listed("46.0.0.7"))
         status, answer = server.http("GET", "/v1/subjects/46.0.0.7")
         assert status == 200
@@ -266,7 +266,7 @@ def test_sighup_while_it_starts_does_not_end_it(tmp_path: Path) -> None:
     zones = tmp_path / "zones"
     zone(zones, "one", "one.example")
     config = configure(tmp_path, zones="zones")
-    run(config, "zone", "build")
+    verb_here(config, "zone", "build")
     with closing(sqlite3.connect(tmp_path / "data" / "store.sqlite", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         server = Server(tmp_path, config=config).start(ready=False)
@@ -322,7 +322,7 @@ def test_kill_9_of_the_back_loses_no_answer_and_it_comes_back(server: Server) ->
         until(lambda: asking.asked > asked + 50)
     assert asking.wrong == []
     assert second != first
-    server.run("report", "46.0.0.9", "--category", "spam")
+    server.verb("report", "46.0.0.9", "--category", "spam")
     until(lambda: server.listed("46.0.0.9"), "and it settles and publishes again")
 
 
@@ -369,7 +369,7 @@ def test_verbs_in_other_processes_reach_its_dns(server: Server, tmp_path: Path) 
 
 
 def test_reports_over_http_reach_dns(server: Server) -> None:
-    secret = json.loads(server.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
+    secret = json.loads(server.verb("key", "create", "acme", "--live", "--json"))["secret"]
     key = {"Authorization": f"Bearer {secret}", **JSON}
     body = json.dumps([{"subject": "46.0.0.5", "category": "spam-trap"}, {"subject": "10.0.0.1"}]).encode()
     status, answer = server.http("POST", "/v1/reports", body, key)
@@ -378,7 +378,7 @@ def test_reports_over_http_reach_dns(server: Server) -> None:
     assert json.loads(answer)["rejected"] == 1
     until(lambda: server.listed("46.0.0.5") == ["127.0.0.3"])
     assert server.http("POST", "/v1/reports", body, {**key, "Authorization": "Bearer dnsbl_unknown"})[0] == 401
-    server.run("key", "revoke", "acme")
+    server.verb("key", "revoke", "acme")
     assert server.http("POST", "/v1/reports", body, key)[0] == 401
 
 
@@ -390,8 +390,8 @@ def test_two_servers_on_one_data_directory(tmp_path: Path) -> None:
         config = configure(other)
         config.write_text(config.read_text().replace('"data"', f'"{first.data}"'))
         with Server(other, config=config) as second:
-            first.run("report", "46.0.0.1", "--category", "spam")
-            secret = json.loads(second.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
+            first.verb("report", "46.0.0.1", "--category", "spam")
+            secret = json.loads(second.verb("key", "create", "acme", "--live", "--json"))["secret"]
             body = b'{"subject": "46.0.0.2", "category": "spam"}'
             headers = {"Authorization": f"Bearer {secret}", **JSON}
             assert second.http("POST", "/v1/reports", body, headers)[0] == 200
@@ -399,7 +399,7 @@ def test_two_servers_on_one_data_directory(tmp_path: Path) -> None:
                 until(lambda server=server: server.listed("46.0.0.1") and server.listed("46.0.0.2"))
             assert b"dnsbl_dns_processes 2.0" in first.http("GET", "/metrics")[1]
         until(lambda: first.listed("46.0.0.2"))
-        assert json.loads(first.run("store", "check", "--json").stdout)["clean"] is True
+        assert json.loads(first.verb("store", "check", "--json"))["clean"] is True
 
 
 # troubles of the store and of files
@@ -421,7 +421,7 @@ def test_a_locked_store_does_not_stop_dns_and_all_goes_on_after(server: Server) 
 
 def test_a_damaged_store_does_not_stop_dns_not_even_at_a_restart(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        server.run("report", "46.0.0.9", "--category", "spam")
+        server.verb("report", "46.0.0.9", "--category", "spam")
         until(lambda: server.listed("46.0.0.9"))
     for path in server.data.glob("store.sqlite*"):
         path.unlink()
@@ -452,9 +452,9 @@ def point(server: Server, base: str, name: str = "ip") -> None:
 
 
 def test_a_snapshot_with_a_flipped_bit_is_refused_and_the_last_good_one_served(server: Server) -> None:
-    server.run("report", "46.0.0.9", "--category", "spam")
+    server.verb("report", "46.0.0.9", "--category", "spam")
     until(lambda: server.listed("46.0.0.9"))
-    server.run("zone", "build", "ip", "--force")
+    server.verb("zone", "build", "ip", "--force")
     directory = server.data / "zones" / "ip"
     with (directory / "lock").open("a") as lock:  # nobody publishes in between
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -467,16 +467,16 @@ def test_a_snapshot_with_a_flipped_bit_is_refused_and_the_last_good_one_served(s
     assert "zone ip" in line
     assert "is served on" in line
     assert server.listed("46.0.0.9") == ["127.0.0.2"]
-    server.run("report", "46.0.0.10", "--category", "spam")
+    server.verb("report", "46.0.0.10", "--category", "spam")
     until(lambda: server.listed("46.0.0.10"), "the next publish repairs it")
     assert server.listed("46.0.0.9") == ["127.0.0.2"]
 
 
 def test_a_damaged_snapshot_that_only_the_next_delta_looks_at_is_made_again(server: Server) -> None:
     """The server that publishes has long verified its base; the delta over it is what finds the damage."""
-    server.run("report", "46.0.0.9", "--category", "spam")
+    server.verb("report", "46.0.0.9", "--category", "spam")
     until(lambda: server.listed("46.0.0.9"))
-    secret = json.loads(server.run("key", "create", "acme", "--live", "--json").stdout)["secret"]
+    secret = json.loads(server.verb("key", "create", "acme", "--live", "--json"))["secret"]
     headers = {"Authorization": f"Bearer {secret}", **JSON}
     assert server.http("POST", "/v1/reports", b'{"subject": "46.0.0.10", "category": "spam"}', headers)[0] == 200
     until(lambda: server.listed("46.0.0.10"))
@@ -493,7 +493,7 @@ def test_a_damaged_snapshot_that_only_the_next_delta_looks_at_is_made_again(serv
 
 def test_a_pointer_to_a_file_that_is_missing(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        server.run("report", "46.0.0.9", "--category", "spam")
+        server.verb("report", "46.0.0.9", "--category", "spam")
         until(lambda: server.listed("46.0.0.9"))
 
         def told() -> bool:
@@ -595,7 +595,7 @@ def test_sockets_that_the_service_manager_opened_are_used(tmp_path: Path) -> Non
         launcher = [sys.executable, "-c", LAUNCHER, numbers]
         fds = (udp.fileno(), tcp.fileno())
         early: list[list[str]] = []
-        run(config, "zone", "build")
+        verb_here(config, "zone", "build")
         server = Server(tmp_path, config=config, launcher=launcher, pass_fds=fds)
         server.dns_port = port
         waiting = threading.Thread(

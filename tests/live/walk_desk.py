@@ -20,7 +20,7 @@ class Person:
 
     def __init__(self, world: World, name: str, role: str, script: bool = True) -> None:
         self.world, self.name = world, name
-        made = json.loads(world.server.run("person", "add", name, "--role", role, "--json").stdout)
+        made = json.loads(world.server.verb("person", "add", name, "--role", role, "--json"))
         self.page = world.visitor(script=script)
         self.used = 0
         self.set_up(made["page"], made["code"])
