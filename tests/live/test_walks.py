@@ -17,7 +17,7 @@ import pytest
 import walk_data as data
 from server import reverse, until
 from walk_desk import Person
-from walking import CHROMIUM, World, world_in
+from walking import CHROMIUM, WAIT, World, world_in
 
 from dnsbl.hashing import parse_query
 from dnsbl.subjects import text
@@ -334,6 +334,6 @@ def test_with_script(world: World, walk: Callable[[World, int], Walk]) -> None:
 @pytest.mark.parametrize("walk", WALKS)
 def test_without_script(patient: dict[str, tuple[Walk, Any]], walk: Callable[[World, int], Walk]) -> None:
     begun, page = patient[walk.__name__]
-    assert "Press the button in 45 seconds" in page.locator("main").inner_text()
+    assert f"Press the button in {WAIT} seconds" in page.locator("main").inner_text()
     assert list(begun) == []
     page.context.close()

@@ -33,6 +33,14 @@ def alice(world: World) -> Person:
     return Person(world, "alice", "admin")
 
 
+@pytest.fixture(scope="module")
+def reader(world: World) -> Iterator[Any]:
+    """A tab of somebody who only reads."""
+    page = world.visitor()
+    yield page
+    page.context.close()
+
+
 @pytest.fixture(autouse=True)
 def nothing_to_complain_about(world: World) -> Iterator[None]:
     yield
@@ -71,11 +79,9 @@ PUBLIC = {
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_a_page_for_everybody(world: World, name: str) -> None:
-    page = world.visitor()
-    page.goto(PUBLIC[name])
-    seen(page, name)
-    page.context.close()
+def test_a_page_for_everybody(reader: Any, name: str) -> None:
+    reader.goto(PUBLIC[name])
+    seen(reader, name)
 
 
 def sent(world: World, subject: str, address: str = "") -> Any:

@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from dnslib import RCODE, RR, DNSRecord
 from dnslib.server import DNSLogger, DNSServer
-from server import SECONDS, Server, configure, free_port
+from server import ROOT, SECONDS, Server, configure, free_port
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no browser is driven: pip install playwright")
 axe = pytest.importorskip("axe_playwright_python", reason="no axe-core: pip install axe-playwright-python")
@@ -28,6 +28,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = (Path(axe.__file__).parent / "axe.min.js").read_text()  # Deque's axe-core, as it is
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+# Real sums and the real wait are tried in tests/web/test_web_admission_browser.py. Here each form would cost seconds of
+# every core, and so would not what is looked at. Read at the start of each process of the server.
+MOST_TRIES, WAIT = 40, 15  # of a sum; seconds, longer than it takes to be too early
+EASIER = f"from dnsbl.web.admission import tickets, work\n\nwork.MOST, tickets.WAIT = {MOST_TRIES}, {WAIT}\n"
 WHERE_FROM = ("127.0.0.0/8", "::1/128")  # the browser is beside the server, and plays the proxy
 
 
@@ -103,6 +107,14 @@ def configured(directory: Path, names: Names, postbox: Postbox) -> tuple[Path, s
     return path, site
 
 
+def easier(directory: Path) -> dict[str, str]:
+    """The environment of a server whose sums and waits are short."""
+    here = directory / "easier"
+    here.mkdir()
+    (here / "sitecustomize.py").write_text(EASIER)
+    return {"PYTHONPATH": f"{here}:{ROOT}"}
+
+
 class World:
     """All of it. Visitors come each from a network of their own, and each tab's complaints are kept."""
 
@@ -153,7 +165,7 @@ def world_in(directory: Path, before: Callable[[Path], None]) -> Iterator[World]
     before(path)
     with ExitStack() as stack:
         stack.enter_context(served(names, postbox))
-        server = stack.enter_context(Server(directory, config=path))
+        server = stack.enter_context(Server(directory, config=path, env=easier(directory)))
         driver = stack.enter_context(playwright.sync_playwright())
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         stack.callback(browser.close)
