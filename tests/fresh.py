@@ -16,8 +16,15 @@ EMPTY = Path(__file__).parent / "samples" / "empty.toml"
 
 def settings_in(directory: Path) -> config.Settings:
     """The bundled zones and feeds on a data directory."""
-    found = config.load(EMPTY)
-    return found.model_copy(update={"config": found.config.model_copy(update={"data_dir": directory})})
+    found = bundled()
+    placed = found.config.model_copy(update={"data_dir": directory})
+    return found.model_copy(update={"config": placed, "zones": dict(found.zones), "feeds": dict(found.feeds)})
+
+
+@cache
+def bundled() -> config.Settings:
+    """Read once, from half a hundred files: all of it is frozen but the dictionaries."""
+    return config.load(EMPTY)
 
 
 def lay_down(directory: Path) -> None:
