@@ -14,6 +14,7 @@ NETWORKS = ["9.1.0.0/24", "2.0.0.0/24", "9.2.8.0/22", "2a00:1::/32", "2a00:1:2:3
 NAMES = ["bad.example", "x.bad.example", "a.b.c.worse.example", "b.c.worse.example", "evil.org"]
 BESIDE = ["9.1.0.1", "9.2.8.255", "9.2.12.0", "2.0.0.7", "2.0.0.10", "127.0.0.2", "127.0.0.1", "127.0.0.4", "8.8.8.8"]
 STEPS = 30
+PATHS = ["auto", pytest.param("off", marks=pytest.mark.long)]  # of answering; what is followed is the same
 
 
 def reverse(address: str) -> str:
@@ -50,7 +51,7 @@ def some_deeds(chance: random.Random) -> list[tuple[str, str]]:
     return [(chance.choice(deeds), chance.choice(subjects)) for _ in range(chance.randrange(1, 8))]
 
 
-@pytest.mark.parametrize("native", ["auto", "off"])
+@pytest.mark.parametrize("native", PATHS)
 def test_a_mirror_answers_as_its_primary_step_by_step(tmp_path: Path, native: str) -> None:
     chance = random.Random(native)
     with pair(tmp_path) as (primary, mirror, world):
@@ -82,7 +83,7 @@ def test_a_mirror_answers_on_without_its_primary_and_across_restarts(tmp_path: P
                     until(lambda: second.listed("9.1.0.1", "ip.example") == ["127.0.0.2", "127.0.0.4"])
 
 
-@pytest.mark.parametrize("native", ["auto", "off"])
+@pytest.mark.parametrize("native", PATHS)
 def test_a_zone_expires_and_comes_back(tmp_path: Path, native: str) -> None:
     soa = SOA.replace("refresh = 60", "refresh = 1").replace("expire = 3600", "expire = 3")
     with pair(tmp_path, soa) as (primary, mirror, world):
