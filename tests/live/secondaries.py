@@ -170,9 +170,11 @@ class Knot(Secondary):
         member = template.replace("id: default", "id: member")
         zones = "".join(f"\n  - domain: {zone}" for zone in primary.zones)
         catalog = f"\n  - domain: {primary.catalog}\n    catalog-role: interpret\n    catalog-template: member"
+        ca_file = f"    ca-file: {here.parent}/cert.pem\n" if self.tls else ""
+        tls = '    tls: on\n    cert-hostname: ["primary.test"]\n' if self.tls else ""
         (here / "knot.conf").write_text(f"""
 server:
-    rundir: {here}
+{ca_file}    rundir: {here}
     listen: 127.0.0.1@{self.port}
     udp-workers: 1
     tcp-workers: 1
@@ -191,9 +193,9 @@ key:
     secret: {key.secret}
 remote:
   - id: primary
-    address: 127.0.0.1@{primary.port}
+    address: 127.0.0.1@{primary.tls_port if self.tls else primary.port}
     key: {key.name}
-acl:
+{tls}acl:
   - id: from-primary
     address: 127.0.0.1
     key: {key.name}

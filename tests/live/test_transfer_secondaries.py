@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +25,7 @@ from dnsbl.app import App
 STEPS = int(os.environ.get("DNSBL_TRANSFER_STEPS", "12"))  # of the long test; a run of hours has 200
 FEW = 5
 QUESTIONS = int(os.environ.get("DNSBL_TRANSFER_QUESTIONS", "300"))  # and asks 5,000
+KNOT_WITH_TLS = (3, 5)
 CATALOG = "catalog.dnsbl.test"
 OTHERS = [f"46.1.{third}.7" for third in range(200)]  # so that a step is less than the whole
 
@@ -151,11 +154,23 @@ def test_powerdns_answers_where_a_network_is_listed_instead_of_an_address(direct
         Same(dict(app.zones)).hold(server.dns_port, [secondary], [("ip", "5.200.1.2"), ("ip", "15.200.1.2")])
 
 
+def knot_version() -> tuple[int, ...]:
+    said = subprocess.run(["knotd", "--version"], check=True, capture_output=True, text=True).stdout
+    return tuple(map(int, re.findall(r"[0-9]+", said)[:2]))
+
+
 @pytest.mark.parametrize(
-    ("kind", "said"), [(Bind, "#{}: Transfer status: success"), (Nsd, "127.0.0.1@{} TSIG verified")]
+    ("kind", "said"),
+    [
+        (Bind, "#{}: Transfer status: success"),
+        (Nsd, "127.0.0.1@{} TSIG verified"),
+        (Knot, "IXFR, incoming, remote 127.0.0.1@{} TLS, key knotd.key., finished"),
+    ],
 )
 def test_a_secondary_takes_its_zones_over_tls(directory: Path, kind: type[Secondary], said: str) -> None:
-    """RFC 9103, the certificate checked. Knot speaks it from a version on that is newer than Debian's."""
+    """RFC 9103, the certificate checked."""
+    if kind is Knot and knot_version() < KNOT_WITH_TLS:
+        pytest.skip("this Knot checks no certificate of a primary; 3.5 does")
     with distributed(directory, [kind], tls=True) as (server, app, [secondary]):
         wait_for_all(app, [secondary])
         app.report("46.0.0.1", "attack", "operator")
