@@ -96,6 +96,16 @@ def test_steps_are_bounded_in_bytes(w: World, monkeypatch: pytest.MonkeyPatch) -
     check(seen[3], seen[4], Journal(home(w)).between(seen[3].serial, seen[4].serial))
 
 
+def test_steps_are_bounded_in_bytes_however_large_the_snapshot_is(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [published(w, f"5.5.{number}.5") for number in range(3)]
+    one = max(path.stat().st_size for path in (home(w) / "journal").glob("*.step"))
+    monkeypatch.setattr(journal, "MOST_BYTES", one + one // 2)
+    seen.append(published(w, "5.5.9.5"))
+    assert len(step_files(w)) == 1
+    assert Journal(home(w)).between(seen[1].serial, seen[3].serial) is None
+    check(seen[2], seen[3], Journal(home(w)).between(seen[2].serial, seen[3].serial))
+
+
 @pytest.mark.parametrize("damage", ["cut", "altered", "gone", "foreign", "of another"])
 def test_a_damaged_step_is_gone_history(w: World, damage: str) -> None:
     seen = [published(w, f"5.5.{number}.5") for number in range(3)]
