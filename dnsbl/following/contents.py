@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import TransferError
 from ..zones.names import above
 from ..zones.snapshot import EMPTY_NAME, HOLE
-from ..zones.table import LAST6, Deep, Pieces, Words, at, distinct, flatten, merge, pieces
+from ..zones.table import LAST6, Deep, Pieces, Words, ascending, at, distinct, flatten, joined, merge, pieces
 
 __all__ = ["Addresses", "Blocks", "Place", "named", "place_of", "with_empty"]
 
@@ -142,9 +142,7 @@ def pieces_of(rows: Iterable[tuple[int, int, int]]) -> Pieces:
 
 
 def flat(parts: Iterable[Pieces]) -> Pieces:
-    parts = list(parts)
-    joined = (np.concatenate(column) for column in zip(*((p.first, p.last, p.mask) for p in parts), strict=True))
-    return flatten(Pieces(*joined), pieces([]))
+    return flatten(joined(parts), pieces([]))
 
 
 class Addresses(NamedTuple):
@@ -192,11 +190,7 @@ def changed(table: Pieces, removed: Pieces, added: Pieces) -> Pieces:
     starts = edges[:-1]
     mask = masks_at(part, starts) & ~masks_at(removed, starts) | masks_at(added, starts)
     new = Pieces(starts, edges[1:] - np.uint64(1), mask).where(mask != 0)
-    rest = table.where(~touched)
-    first = np.concatenate([rest.first, new.first])
-    order = np.argsort(first, kind="stable")
-    last, masks = np.concatenate([rest.last, new.last]), np.concatenate([rest.mask, new.mask])
-    return merge(Pieces(first[order], last[order], masks[order]))
+    return merge(ascending(joined([table.where(~touched), new])))
 
 
 def masks_at(table: Pieces, points: Words) -> Words:

@@ -20,7 +20,20 @@ from . import names as naming
 from .arrays import Arrays, answer_ids, compact, numbers, singles
 from .served import ServedZone
 from .snapshot import MAX_ANSWERS, Snapshot, size_of
-from .table import Deep, Pieces, ascending, columns4, columns6, distinct, flatten, laid_over, merge, overlay, pieces
+from .table import (
+    Deep,
+    Pieces,
+    ascending,
+    columns4,
+    columns6,
+    distinct,
+    flatten,
+    joined,
+    laid_over,
+    merge,
+    overlay,
+    pieces,
+)
 
 __all__ = ["Answers", "Arrays", "build_base", "build_delta", "test_points"]
 
@@ -104,12 +117,6 @@ def read_ranges(store: Listed, zone: ZoneDef, answers: Answers, mark: bytes) -> 
         masks = np.fromiter((answers.mask(codes) for _, codes in rows), dtype=np.uint64, count=len(rows))
         parts.append(columns([subject for subject, _ in rows], masks))
     return joined(parts)
-
-
-def joined(parts: Sequence[Pieces]) -> Pieces:
-    if not parts:
-        return pieces([])
-    return Pieces(*(np.concatenate(column) for column in zip(*((p.first, p.last, p.mask) for p in parts), strict=True)))
 
 
 def holes(exempt: Exemptions, zone: str, family: int) -> Pieces:

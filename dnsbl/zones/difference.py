@@ -22,7 +22,7 @@ from .contents import Node, canonical, canonical6, deep_of, layered
 from .nodes import turned
 from .served import ServedZone
 from .snapshot import Snapshot, size_of
-from .table import LAST6, TOP4, Deep, Pieces, ascending, merge, overlay, pieces
+from .table import LAST6, TOP4, Deep, Pieces, ascending, joined, merge, overlay, pieces
 
 __all__ = ["Change", "Step", "difference", "difference_within", "step_between"]
 
@@ -148,12 +148,9 @@ def tables(old: ServedZone, new: ServedZone, family: str, same: bool, cut: Seque
 
 def widened(tables: Sequence[Pieces], top: np.uint64) -> Pieces:
     """The ground of all these and the numbers beside it, as disjoint ranges."""
-    first = np.concatenate([table.first for table in tables])
-    last = np.concatenate([table.last for table in tables])
-    order = np.argsort(first, kind="stable")
-    first, last = first[order], last[order]
-    first = first - (first > 0).astype(np.uint64)
-    reach = np.maximum.accumulate(np.minimum(last, top - np.uint64(1)) + np.uint64(1))
+    table = ascending(joined(tables))
+    first = table.first - (table.first > 0).astype(np.uint64)
+    reach = np.maximum.accumulate(np.minimum(table.last, top - np.uint64(1)) + np.uint64(1))
     new = np.ones(len(first), dtype=np.bool_)
     new[1:] = first[1:] > reach[:-1]
     lasts = np.append(np.flatnonzero(new)[1:], len(first)) - 1 if len(first) else np.flatnonzero(new)

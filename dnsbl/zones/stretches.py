@@ -7,7 +7,7 @@ are layered. Names come by windows of their hashes: a window is in the order of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .contents import deep_of, divided, masks_of
 from .hashed import Window, bucket_bits
 from .served import ServedZone
 from .snapshot import Snapshot
-from .table import Deep, Pieces, Words, ascending, laid_over, merge
+from .table import Deep, Pieces, Words, ascending, joined, laid_over, merge, pieces
 from .tree import Names
 
 __all__ = ["MANY", "deep_pieces", "names_of", "pieces4", "pieces6"]
@@ -28,7 +28,7 @@ CHUNK = 65_536  # pieces of a column that are read at once: 3 MB
 # names, all in order, in 4.6 s, by windows of this size in 5.4 s, by windows of 65,536 names in 7.2 s, and in no order
 # in 15 s; NSD did not mind (2026-11-22).
 BUCKET_BITS = 16
-NOTHING = Pieces(*(np.zeros(0, dtype=np.uint64) for _ in range(3)))
+NOTHING = pieces([])
 
 Layer = list[Iterator[Pieces]]  # ascending and disjoint together
 
@@ -134,12 +134,3 @@ def split(table: Pieces, limit: np.uint64) -> tuple[Pieces, Pieces]:
     cut = table.where(slice(place - 1, place))
     low = Pieces(low.first, np.minimum(low.last, limit), low.mask)
     return low, joined([Pieces(np.array([limit + np.uint64(1)]), cut.last, cut.mask), high])
-
-
-def joined(tables: Iterable[Pieces]) -> Pieces:
-    """One after the other."""
-    some = [table for table in tables if len(table)]
-    if len(some) < 2:
-        return some[0] if some else NOTHING
-    columns = zip(*((table.first, table.last, table.mask) for table in some), strict=True)
-    return Pieces(*map(np.concatenate, columns))

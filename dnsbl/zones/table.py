@@ -15,7 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Deep", "Pieces", "columns4", "columns6", "distinct", "flatten", "laid_over", "merge", "overlay", "pieces"]
+__all__ = [
+    "Deep", "Pieces", "Words", "ascending", "columns4", "columns6", "distinct", "flatten", "joined", "laid_over",
+    "merge", "overlay", "pieces",
+]  # fmt: skip
 
 Words = NDArray[np.uint64]
 
@@ -87,10 +90,16 @@ def flatten(listed: Pieces, holes: Pieces, regions: Pieces | None = None) -> Pie
         return merge(listed)
     crowd = cut(listed.where(~alone), holes, None)
     rest = listed.where(alone)
-    first = np.concatenate([rest.first, crowd.first])
-    order = np.argsort(first, kind="stable")
-    last, mask = np.concatenate([rest.last, crowd.last]), np.concatenate([rest.mask, crowd.mask])
-    return merge(Pieces(first[order], last[order], mask[order]))
+    return merge(ascending(joined([rest, crowd])))
+
+
+def joined(tables: Iterable[Pieces]) -> Pieces:
+    """One after the other."""
+    some = [table for table in tables if len(table)]
+    if len(some) < 2:
+        return some[0] if some else pieces([])
+    columns = zip(*((table.first, table.last, table.mask) for table in some), strict=True)
+    return Pieces(*map(np.concatenate, columns))
 
 
 def ascending(table: Pieces) -> Pieces:
@@ -179,14 +188,7 @@ def laid_over(under: Pieces, over: Pieces) -> Pieces:
     """`overlay` where the upper table is small: what it does not touch stays as it is, merged with nothing."""
     before = np.searchsorted(over.last, under.first, side="left")  # pieces of `over` that end before each piece
     touched = before < np.searchsorted(over.first, under.last, side="right")
-    changed, same = overlay(under.where(touched), over), under.where(~touched)
-    first = np.concatenate([same.first, changed.first])
-    order = np.argsort(first, kind="stable")
-    return Pieces(
-        first[order],
-        np.concatenate([same.last, changed.last])[order],
-        np.concatenate([same.mask, changed.mask])[order],
-    )
+    return ascending(joined([under.where(~touched), overlay(under.where(touched), over)]))
 
 
 def at(table: Pieces, points: Words) -> tuple[Words, NDArray[np.bool_]]:

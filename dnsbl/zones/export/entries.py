@@ -19,7 +19,7 @@ from ..counting import LOOPBACK
 from ..exact import test_points
 from ..inorder import known
 from ..recordset import subject_of
-from ..table import Deep, Pieces, merge
+from ..table import Deep, Pieces, ascending, joined, merge, pieces
 from ..written import network6
 from .text import LINES, addresses4
 
@@ -44,14 +44,10 @@ def outside(table: Pieces, low: int, high: int) -> Pieces:
     before = np.searchsorted(table.first, np.uint64(low))  # as many begin before it; what spans it is on both sides
     after = np.searchsorted(table.last, np.uint64(high), side="right")
     left, right = slice(0, int(before)), slice(int(after), len(table))
-    first, last = table.first[left], table.last[left]
+    ahead, behind = table.where(left), table.where(right)
     if low:
-        last = np.minimum(last, np.uint64(low - 1))
-    return Pieces(
-        np.concatenate([first, np.maximum(table.first[right], np.uint64(high + 1))]),
-        np.concatenate([last, table.last[right]]),
-        np.concatenate([table.mask[left], table.mask[right]]),
-    )
+        ahead = Pieces(ahead.first, np.minimum(ahead.last, np.uint64(low - 1)), ahead.mask)
+    return joined([ahead, Pieces(np.maximum(behind.first, np.uint64(high + 1)), behind.last, behind.mask)])
 
 
 def without_tests(zone: ZoneDef, names: Names) -> Names:
@@ -80,16 +76,7 @@ def alike(table: Pieces) -> Pieces:
 
 def added(table: Pieces, numbers: Sequence[int]) -> Pieces:
     """The pieces, and single numbers that are in none of them."""
-    if not numbers:
-        return table
-    singles = np.array(numbers, dtype=np.uint64)
-    first = np.concatenate([table.first, singles])
-    order = np.argsort(first)
-    return Pieces(
-        first[order],
-        np.concatenate([table.last, singles])[order],
-        np.concatenate([table.mask, np.ones(len(singles), dtype=np.uint64)])[order],
-    )
+    return ascending(joined([table, pieces((number, number, 1) for number in numbers)]))
 
 
 def entries(held: Contents) -> Iterator[Sequence[tuple[str, int]]]:
