@@ -8,16 +8,16 @@ are layered. Names come by windows of their hashes: a window is in the order of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 
 from .arrays import BUCKETS, ids_at
-from .build import Answers
-from .contents import deep_of, divided, masks_of
+from .contents import canonical, deep_of, divided, masks_of
 from .hashed import Window, bucket_bits
 from .served import ServedZone
 from .snapshot import Snapshot
-from .table import Deep, Pieces, Words, ascending, joined, laid_over, merge, pieces
+from .table import Deep, Pieces, Words, ascending, joined, laid_over, pieces
 from .tree import Names
 
 __all__ = ["MANY", "deep_pieces", "names_of", "pieces4", "pieces6"]
@@ -30,18 +30,18 @@ CHUNK = 65_536  # pieces of a column that are read at once: 3 MB
 BUCKET_BITS = 16
 NOTHING = pieces([])
 
-Layer = list[Iterator[Pieces]]  # ascending and disjoint together
+Layer = Iterator[Pieces]  # ascending and disjoint, none of them empty but where it is the only one
 
 
 def pieces4(view: ServedZone) -> Iterator[Pieces]:
     """IPv4, as in `Contents.ip4`; MANY pieces at a time, the last ones fewer."""
-    yield from canonical(layers(view, "v4"))
+    yield from over_one_another(layers_of(view, "v4"))
 
 
 def pieces6(view: ServedZone) -> Iterator[Pieces]:
     """IPv6, as in `Contents.ip6`."""
     cover, _ = divided(deep_of(view))
-    yield from canonical([*layers(view, "v6"), [iter([cover])]])
+    yield from over_one_another([*layers_of(view, "v6"), iter([cover])])
 
 
 def deep_pieces(view: ServedZone) -> list[Deep]:
@@ -60,11 +60,15 @@ def names_of(view: ServedZone) -> Iterator[Names]:
 # addresses
 
 
-def layers(view: ServedZone, family: str) -> list[Layer]:
+def layers_of(view: ServedZone, family: str) -> list[Layer]:
     """One family's pieces in the files, the base first."""
-    masks = np.array(Answers.of(view.zone, view.answers).masks, dtype=np.uint64)
-    files = [view.base, view.delta] if view.delta else [view.base]
-    return [[singles(file, family, masks), ranges(file, family, masks)] for file in files]
+    masks = masks_of(view)
+    return [layer(file, family, masks) for file in (view.base, view.delta) if file]
+
+
+def layer(file: Snapshot, family: str, masks: Words) -> Layer:
+    both = in_step([singles(file, family, masks), ranges(file, family, masks)])
+    return (ascending(joined(tables)) for tables in both)
 
 
 def singles(file: Snapshot, family: str, masks: Words) -> Iterator[Pieces]:
@@ -89,11 +93,11 @@ def chunks(count: int) -> Iterator[slice]:
     return (slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK))
 
 
-def canonical(layers: Sequence[Layer]) -> Iterator[Pieces]:
+def over_one_another(layers: Sequence[Layer]) -> Iterator[Pieces]:
     """The pieces that are listed, as few as they can be; what a later layer says counts."""
     rest = NOTHING
-    for table in flat(layers):
-        rest = merge(joined([rest, table.where(table.mask != 0)]))
+    for tables in in_step(layers):  # those that are cut where that ends go on with the next
+        rest = canonical(joined([rest, reduce(laid_over, tables)]))
         while len(rest) > MANY:  # the last one may grow
             yield rest.where(slice(0, MANY))
             rest = rest.where(slice(MANY, None))
@@ -101,18 +105,7 @@ def canonical(layers: Sequence[Layer]) -> Iterator[Pieces]:
         yield rest
 
 
-def flat(layers: Sequence[Layer]) -> Iterator[Pieces]:
-    """Layers over one another, some pieces at a time; those that are cut where that ends go on with the next."""
-    sizes = [len(layer) for layer in layers]
-    for tables in in_step([source for layer in layers for source in layer]):
-        found, rest = NOTHING, iter(tables)
-        for size in sizes:
-            over = ascending(joined([next(rest) for _ in range(size)]))
-            found = laid_over(found, over) if len(over) and len(found) else over if len(over) else found
-        yield found
-
-
-def in_step(sources: Sequence[Iterator[Pieces]]) -> Iterator[list[Pieces]]:
+def in_step(sources: Sequence[Layer]) -> Iterator[list[Pieces]]:
     """What each source has up to some number, then what it has up to a higher one, until all have ended."""
     held = [NOTHING for _ in sources]
     while True:
@@ -127,10 +120,6 @@ def in_step(sources: Sequence[Iterator[Pieces]]) -> Iterator[list[Pieces]]:
 
 def split(table: Pieces, limit: np.uint64) -> tuple[Pieces, Pieces]:
     """The pieces up to a number, and those beyond; one that has it is cut behind it."""
-    place = int(np.searchsorted(table.first, limit, side="right"))
-    low, high = table.where(slice(0, place)), table.where(slice(place, None))
-    if not place or table.last[place - 1] <= limit:
-        return low, high
-    cut = table.where(slice(place - 1, place))
-    low = Pieces(low.first, np.minimum(low.last, limit), low.mask)
-    return low, joined([Pieces(np.array([limit + np.uint64(1)]), cut.last, cut.mask), high])
+    low = Pieces(table.first, np.minimum(table.last, limit), table.mask)
+    high = Pieces(np.maximum(table.first, limit + np.uint64(1)), table.last, table.mask)
+    return low.where(table.first <= limit), high.where(table.last > limit)
