@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import SnapshotError
 from .snapshot import ALIGN, CHECKSUM_AT, HEADER, MAGIC, SECTION, VERSION, Snapshot
 
-__all__ = ["BUCKETS", "Arrays", "answer_ids", "compact", "ids_at", "numbers", "packed", "singles", "write"]
+__all__ = ["Arrays", "answer_ids", "compact", "ids_at", "numbers", "numbers_at", "packed", "singles", "write"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -83,14 +83,24 @@ def compact(ids: NDArray[Any]) -> NDArray[Any]:
 
 def numbers(file: Snapshot, family: str) -> NDArray[Any]:
     """The singles of a file ("v4": whole addresses; "v6": upper halves), ascending."""
-    low = np.asarray(getattr(file, f"{family}one"))
-    if family != "v4" or len(file.v4idx) != BUCKETS + 1:
-        return low
+    places = slice(0, len(getattr(file, f"{family}one")))
+    if family != "v4":
+        return numbers_at(file, family, places)
     known = file.layers.get("numbers")  # made once: each publish looks into the base several times
     if not isinstance(known, np.ndarray):
-        high = np.arange(BUCKETS, dtype=np.uint32) << np.uint32(16)
-        known = file.layers["numbers"] = np.repeat(high, np.diff(np.asarray(file.v4idx))) | low
+        known = file.layers["numbers"] = numbers_at(file, family, places)
     return known
+
+
+def numbers_at(file: Snapshot, family: str, places: slice) -> NDArray[Any]:
+    """The same of some singles next to one another."""
+    low = np.asarray(getattr(file, f"{family}one")[places])
+    if family != "v4" or len(file.v4idx) != BUCKETS + 1:
+        return low
+    starts = np.clip(np.asarray(file.v4idx[:]), places.start, places.stop)
+    high = np.arange(BUCKETS, dtype=np.uint32) << np.uint32(16)
+    found: NDArray[Any] = np.repeat(high, np.diff(starts)) | low
+    return found
 
 
 def answer_ids(file: Snapshot, pieces: str) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from functools import reduce
 
 import numpy as np
 
-from .arrays import BUCKETS, ids_at
+from .arrays import ids_at, numbers_at
 from .contents import canonical, deep_of, divided, masks_of
 from .hashed import Window, bucket_bits
 from .served import ServedZone
@@ -72,13 +72,8 @@ def layer(file: Snapshot, family: str, masks: Words) -> Layer:
 
 
 def singles(file: Snapshot, family: str, masks: Words) -> Iterator[Pieces]:
-    one = getattr(file, f"{family}one")
-    index = np.asarray(file.v4idx[:]) if family == "v4" and len(file.v4idx) == BUCKETS + 1 else None
-    for places in chunks(len(one)):
-        number = np.asarray(one[places]).astype(np.uint64)
-        if index is not None:
-            bucket = np.searchsorted(index, np.arange(places.start, places.stop), side="right") - 1
-            number |= bucket.astype(np.uint64) << np.uint64(16)
+    for places in chunks(len(getattr(file, f"{family}one"))):
+        number = numbers_at(file, family, places).astype(np.uint64)
         yield Pieces(number, number, masks[ids_at(file, f"{family}one", places)])
 
 
