@@ -21,14 +21,14 @@ from .snapshot import (
     Head,
     Mark,
     Snapshot,
+    check_fit,
     head_of,
     mark_of,
-    misfit_of,
     said_by,
     table_of,
 )
 
-__all__ = ["Column", "SnapshotOnDisk"]
+__all__ = ["SnapshotOnDisk"]
 
 SOME = 1 << 20  # bytes of a file that are verified at once
 
@@ -79,7 +79,8 @@ class SnapshotOnDisk(Snapshot):
             head = head_of(path, memoryview(read(path, self.file, 0, min(status.st_size, MAX_HEAD))), status.st_size)
             if self.mark != verified:
                 self.verify(head)
-            self.columns({name: Column(path, self.file, *where) for name, where in self.table(head).items()})
+            table = table_of(path, head, status.st_size, SECTIONS)
+            self.columns({name: Column(path, self.file, *where) for name, where in table.items()})
             undo.pop_all()
 
     def close(self) -> None:
@@ -96,12 +97,8 @@ class SnapshotOnDisk(Snapshot):
             head.digest.update(read(self.path, self.file, start, min(SOME, size - start)))
         head.verify(self.path)
 
-    def table(self, head: Head) -> dict[str, tuple[int, int, int]]:
-        return table_of(self.path, head, self.mark[2], SECTIONS)
-
     def columns(self, found: Mapping[str, Column]) -> None:
-        if misfit := misfit_of(found):
-            raise SnapshotError(f"{self.path}: section {misfit} does not fit the others; build the zone again")
+        check_fit(self.path, found)
         self.info = said_by(self.path, found["meta"][:])
         for name, column in found.items():
             setattr(self, name, column)

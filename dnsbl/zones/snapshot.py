@@ -49,8 +49,8 @@ from .. import native
 from ..errors import SnapshotError
 
 __all__ = [
-    "EMPTY_NAME", "FORMATS", "GONE", "HOLE", "MAX_HEAD", "SECTIONS", "Head", "Mark", "Snapshot", "answer_at", "head_of",
-    "mark_of", "misfit_of", "said_by", "sections_of", "size_of", "table_of",
+    "EMPTY_NAME", "FORMATS", "GONE", "HOLE", "MAX_HEAD", "SECTIONS", "Head", "Mark", "Snapshot", "answer_at",
+    "check_fit", "head_of", "mark_of", "said_by", "sections_of", "size_of", "table_of",
 ]  # fmt: skip
 
 MAGIC = b"DNSBLSNP"
@@ -97,7 +97,8 @@ class Snapshot:
     section but `meta`.
 
     It is not mapped: a file that is cut or altered in place afterwards could kill the process (SIGBUS) or put what
-    nobody verified into answers. So each process has a copy, of some 3 bytes a listing.
+    nobody verified into answers. So each process that answers from one has a copy, of some 3 bytes a listing; who only
+    gives a zone away does without (`ondisk`).
     """
 
     v4idx: memoryview
@@ -129,8 +130,7 @@ class Snapshot:
         except MemoryError as error:
             raise SnapshotError(f"{path}: cannot be read (no memory for it)") from error
         parts = sections_of(path, memoryview(self.content), SECTIONS)
-        if misfit := misfit_of(parts):
-            raise SnapshotError(f"{path}: section {misfit} does not fit the others; build the zone again")
+        check_fit(path, parts)
         if refused:
             raise SnapshotError(f"{path}: refused by the native path ({refused}); build the zone again")
         self.info = said_by(path, parts.pop("meta"))
@@ -246,25 +246,28 @@ def table_of(path: Path, head: Head, size: int, wanted: Mapping[str, tuple[int, 
         raise SnapshotError(f"{path}: without section {', '.join(sorted(missing))}; build the zone again")
     for name, widths in wanted.items():
         if found[name][0] not in widths:
-            raise SnapshotError(f"{path}: section {name} does not fit the others; build the zone again")
+            raise misfit(path, name)
     return {name: found[name] for name in wanted}
 
 
-def misfit_of(parts: Mapping[str, Numbers]) -> str:
-    """The first section that readers could not use with the others; empty: there is none. The items themselves are
-    not looked at: the checksum has them, and readers take any without harm."""
+def check_fit(path: Path, parts: Mapping[str, Numbers]) -> None:
+    """Raises SnapshotError where readers could not use a section with the others. The items themselves are not looked
+    at: the checksum has them, and readers take any without harm."""
     for name, other in EQUAL.items():
         if len(parts[name]) != len(parts[other]):
-            return name
+            raise misfit(path, name)
     for name, other in ANSWERS.items():
         pieces = len(parts[other])
         if len(parts[name]) not in (pieces, min(pieces, 1)):
-            return name
+            raise misfit(path, name)
     singles, index = parts["v4one"], parts["v4idx"]
     if SINGLES.get(len(index)) != singles.itemsize or index[-1] != len(singles):
-        return "v4idx"
+        raise misfit(path, "v4idx")
     index = parts["nidx"]
     buckets = len(index) - 1
     if buckets < 1 or buckets & (buckets - 1) or index[-1] != len(parts["names"]):
-        return "nidx"
-    return ""
+        raise misfit(path, "nidx")
+
+
+def misfit(path: Path, section: str) -> SnapshotError:
+    return SnapshotError(f"{path}: section {section} does not fit the others; build the zone again")
