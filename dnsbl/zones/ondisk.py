@@ -48,9 +48,12 @@ class Column:
     @overload
     def __getitem__(self, place: slice) -> memoryview: ...
     def __getitem__(self, place: int | slice) -> int | memoryview:
-        """A number, or numbers next to one another. Raises SnapshotError."""
+        """A number, or numbers next to one another. Raises SnapshotError; ValueError where some between are left
+        out."""
         if isinstance(place, slice):
-            start, stop, _ = place.indices(self.items)
+            start, stop, step = place.indices(self.items)
+            if step != 1:
+                raise ValueError(f"{place}: numbers of a section on the disk are taken next to one another")
             return self.read(start, max(start, stop)).cast(FORMATS[self.itemsize])  # type: ignore[call-overload, no-any-return]
         if not -self.items <= place < self.items:
             raise IndexError(place)

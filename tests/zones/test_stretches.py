@@ -176,6 +176,16 @@ def test_a_file_cut_after_it_was_opened_is_said_to_be(made: World) -> None:
             list(pieces4(over(file, None)))
 
 
+def test_a_section_on_the_disk_is_what_it_is_in_memory(made: World) -> None:
+    held = made.served("domain").base
+    with closing(SnapshotOnDisk(held.path)) as file:
+        assert list(file.nidx) == list(held.nidx)
+        for some in (slice(None), slice(1, 3), slice(-2, None), slice(3, 1), slice(0, 1 << 40)):
+            assert file.names[some] == held.names[some]
+        with pytest.raises(ValueError, match="next to one another"):  # not all of them instead
+            file.names[::2]
+
+
 def test_a_file_that_was_removed_is_read_to_its_end(made: World) -> None:
     view = made.served("ip")
     with on_disk(view) as resting:
