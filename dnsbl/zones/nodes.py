@@ -37,12 +37,17 @@ class Tree:
         self.view = view
         self.masks = Answers.of(view.zone, view.answers).masks
         self.known: dict[bytes, Said] = {}
-        self.holes: list[bytes] | None = None  # as rows, sorted; None: not looked for yet
 
     @cached_property
     def carried(self) -> dict[bytes, int]:
         """What the delta says."""
         return carried_names(self.view)
+
+    @cached_property
+    def holes(self) -> list[bytes]:
+        """All that is exempt below a listed name, as rows, sorted."""
+        base = {name for name in holes_of(self.view.base) if name not in self.carried}
+        return as_rows(base | {name for name, value in self.carried.items() if value == HOLE})
 
     def said(self, name: bytes) -> Said:
         if name not in self.known:
@@ -86,19 +91,11 @@ class Tree:
 
     def holes_below(self, name: bytes) -> Iterator[bytes]:
         """What is exempt below: what is listed there makes the names above known, a hole does not."""
-        if self.holes is None:
-            base = (name for name in holes_of(self.view.base) if name not in self.carried)
-            self.know({*base, *(name for name, value in self.carried.items() if value == HOLE)})
-        assert self.holes is not None
         row = name.translate(TO_ROW) + b"\0"
         for place in range(bisect_left(self.holes, row), len(self.holes)):
             if not self.holes[place].startswith(row):
                 return
             yield self.holes[place].translate(FROM_ROW)
-
-    def know(self, holes: Iterable[bytes]) -> None:
-        """All that is exempt below a listed name, from who has it already."""
-        self.holes = sorted(hole.translate(TO_ROW) for hole in holes)
 
     def names(self, same_base: bool) -> Iterator[bytes]:
         """The names among which those are that stand below a changed one: of a delta, all it says; else all there
@@ -129,7 +126,7 @@ class Unlisted:
 
     def rest(self) -> Iterator[Node]:
         """Holes and what is between these and listed names: once all have come by."""
-        self.tree.know(self.holes)
+        self.tree.holes = as_rows(self.holes)  # no need to look for them once more
         found: set[bytes] = set()
         for name in self.holes:
             found.update((name, *(upper for upper in above(name) if self.tree.said(upper) is None)))
@@ -199,6 +196,11 @@ def renumbered(old: ServedZone, new: ServedZone) -> dict[int, int]:
     ids = {codes: number for number, codes in enumerate(new.answers)}
     meant = {number: ids.setdefault(codes, len(ids)) for number, codes in enumerate(old.answers)}
     return {value: number for value, number in meant.items() if value != number}
+
+
+def as_rows(names: Iterable[bytes]) -> list[bytes]:
+    """Names as rows, in the order of the tree."""
+    return sorted(name.translate(TO_ROW) for name in names)
 
 
 def holes_of(base: Snapshot) -> list[bytes]:
