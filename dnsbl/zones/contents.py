@@ -1,4 +1,5 @@
-"""What a zone holds at one serial: its base and the delta over it as one picture, for those who take it away. Pure.
+"""What a zone holds at one serial: its base and the delta over it as one, whole, for exports, digests and differences.
+Transfers take the same a stretch at a time (`stretches`). Pure.
 
 IPv4 and IPv6 are disjoint pieces with their codes; nothing in them is exempt. Of IPv6, `ip6` has whole /64s (ranges of
 the upper 64 bits) and `deep` the pieces of the /64s that are not listed as a whole: a /64 is in one of the two. Pieces
@@ -78,13 +79,13 @@ def canonical6(table: Pieces, deep: Sequence[Deep]) -> tuple[Pieces, list[Deep]]
 
 def divided(deep: Sequence[Deep]) -> tuple[Pieces, list[Deep]]:
     """What is said of single /64s: as ranges, with no codes where something inside has its own; and that."""
-    inside = joined(deep)
+    inside = merged(deep)
     whole = {piece.upper: piece.mask for piece in inside if piece.first == 0 and piece.last == LOW64}
     cover = pieces((upper, upper, whole.get(upper, 0)) for upper in {piece.upper for piece in deep})
     return cover, [piece for piece in inside if piece.mask and piece.upper not in whole]
 
 
-def joined(deep: Iterable[Deep]) -> list[Deep]:
+def merged(deep: Iterable[Deep]) -> list[Deep]:
     """Neighbours within a /64 that have the same mask, as one."""
     found: list[Deep] = []
     for piece in deep:

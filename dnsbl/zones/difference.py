@@ -19,6 +19,7 @@ from ..config import ZoneDef
 from .arrays import answer_ids, numbers
 from .build import Answers, ranges_of
 from .contents import Node, canonical, canonical6, deep_of, layered
+from .hashed import Places
 from .nodes import turned
 from .served import ServedZone
 from .snapshot import Snapshot, size_of
@@ -28,7 +29,6 @@ __all__ = ["Change", "Step", "difference", "difference_within", "step_between"]
 
 UNBOUNDED = 2**62
 SMALL_STEP = 10_000  # pieces and names; more than half of a larger zone are no step: the whole zone is shorter
-Places = NDArray[np.int64]
 TOPS = {"v4": TOP4, "v6": LAST6}  # the last number of a family
 
 

@@ -16,11 +16,10 @@ from .snapshot import Snapshot
 
 __all__ = ["EVERYTHING", "Buckets", "Octets", "Places", "Window", "bucket_bits", "name_columns", "names_apart"]
 
+HASH_BITS = 64  # of xxh3-64
+
 Octets = NDArray[np.uint8]
 Places = NDArray[np.int64]
-
-
-HASH_BITS = 64
 
 
 class Window(NamedTuple):

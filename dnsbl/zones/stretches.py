@@ -1,5 +1,6 @@
 """What a zone holds, a stretch at a time, from snapshot files in memory or on the disk: the same pieces and names as in
-`contents`, for those who take them all and keep none. Pure; memory does not grow with the zone.
+`contents`, for those who take them all and keep none. Memory does not grow with the zone. Raises SnapshotError where a
+file on the disk cannot be read any more.
 
 Pieces come ascending, as many at a time whatever the files are like: zones that answer alike come alike, however they
 are layered. Names come by windows of their hashes: a window is in the order of the tree, the windows are in none.

@@ -1,4 +1,4 @@
-"""The names of a zone at one serial. Pure, numpy.
+"""The names of a zone at one serial, all of them or those of a window of hashes. Pure, numpy.
 
 In the order of the tree a name comes before what is below it, and says what is answered there:
 
@@ -11,8 +11,7 @@ Every name at which an answer changes is there, and every one that stands betwee
 what a format without a longest match (a master file, RFC 4592) must write out. In an exact zone names are LISTED or
 EMPTY, and nothing is said of what is above.
 
-There may be millions: they stay where they are in the snapshot files, and no object is made of one that is not asked
-for.
+There may be millions: they stay as they are in the snapshot files, and no object is made of one that is not asked for.
 """
 
 from __future__ import annotations
@@ -61,8 +60,8 @@ class Node(NamedTuple):
 
 @dataclass(slots=True)
 class Names:
-    """Names in no order: where each begins in a text and its size, its value in the snapshot. There is an octet more
-    before each."""
+    """Names, in no order but where `in_order` says so: where each begins in a text and its size, its value in the
+    snapshot. There is an octet more before each."""
 
     text: Octets
     starts: Places

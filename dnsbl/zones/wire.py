@@ -1,5 +1,6 @@
 """A zone's records as they go on the wire in a transfer: all of them (RFC 5936), or what a step takes away and brings
-(RFC 1995). Packed in sections that fit a message each, as they are asked for. Pure.
+(RFC 1995). Packed in sections that fit a message each, as they are asked for. Pure, but that a view's files may be on
+the disk.
 
 Owners end in a pointer to octet 12 of the message, where the origin stands in the question. So every message of a
 transfer has the question, and a section goes anywhere behind it. Other names are not compressed: what a pointer to the
@@ -55,7 +56,8 @@ def packed(found: Record) -> bytes:
 
 
 def zone_sections(view: ServedZone) -> Iterator[Section]:
-    """All records of a zone but its SOA. Memory does not grow with the zone, where the view's files are on the disk."""
+    """All records of a zone but its SOA. Memory does not grow with the zone, where the view's files are on the disk;
+    then raises SnapshotError where one cannot be read any more, and does not see what was altered in it (`ondisk`)."""
     apex = (single(packed(found)) for found in apex_records(view.zone, view.serial, view.zonemd))
     hosts_there = (
         single(record(wire_name(label.decode()) + ORIGIN, *found)) for label, found in host_records(view.zone)

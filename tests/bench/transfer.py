@@ -5,9 +5,9 @@
 The zone is served by `dnsbl serve --role dns`; its master file, exported by us, by knotd and nsd. The client counts
 records by the messages' headers and throws the rest away, so that it is faster than all of them; with --key it signs
 its request (hmac-sha256) and does not check what comes. Memory is the proportional share (PSS) of all processes of a
-server after the last transfer. The first transfer after the start stands by itself: ours then reads the zone's files,
-which the others did at their start. With --packing there is one line more: records packed into a socket by one process,
-without a server.
+server after the last transfer. The first transfer after the start stands by itself: ours then verifies the zone's
+files, which the others read at their start. With --packing there is one line more: records packed into a socket by one
+process, without a server.
 """
 
 from __future__ import annotations
