@@ -15,6 +15,7 @@ from .hashed import Places
 from .packed import Group, Octets, labels
 from .recordset import forms_of
 from .snapshot import EMPTY_NAME
+from .table import Words
 from .tree import DOT, Names, turned
 
 __all__ = ["listed", "lone"]
@@ -34,7 +35,7 @@ def listed(names: Names, zone: ZoneDef) -> Iterator[Group]:
 
 def lone(names: Names, places: Places, zone: ZoneDef) -> Iterator[Group]:
     """Listed names, in groups that say where each was among the places."""
-    for alike in kinds(names.sizes[places], names.values[places]):
+    for alike in kinds(names.sizes[places], names.values[places], names.masks):
         size, mask = int(names.sizes[places[alike[0]]]), int(names.masks[names.values[places[alike[0]]]])
         forms = forms_of(size, zone)
         step = max(1, OCTETS // (size + 1))
@@ -46,12 +47,16 @@ def lone(names: Names, places: Places, zone: ZoneDef) -> Iterator[Group]:
             yield Group(mask, forms, some, labels(name), subjects(tree[:, 1:], name, zone.kind))
 
 
-def kinds(sizes: NDArray[np.uint8], values: NDArray[np.uint16]) -> Iterator[NDArray[np.intp]]:
-    """Where names are that have the same size and value."""
+def kinds(sizes: NDArray[np.uint8], values: NDArray[np.uint16], masks: Words) -> Iterator[NDArray[np.intp]]:
+    """Where names are that have the same size and value; by their codes, then size: a zone that answers alike comes
+    alike, however its answers are numbered."""
     if not len(values):
         return
     known = np.unique(values)
-    keys = np.searchsorted(known, values) << 8 | sizes
+    known = known[np.argsort(masks[known], kind="stable")]
+    ranks = np.zeros(int(known.max()) + 1, dtype=np.int64)
+    ranks[known] = np.arange(len(known))
+    keys = ranks[values] << 8 | sizes
     keys = keys.astype(np.uint16 if len(known) <= 256 else np.uint32)  # 16 bits are sorted by radix
     order = np.argsort(keys, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)

@@ -97,6 +97,15 @@ def test_addresses_come_alike_however_they_are_layered() -> None:
         assert list(map(rows, pieces6(layered))) == list(map(rows, pieces6(whole)))
 
 
+def test_names_come_alike_however_they_are_layered_and_their_answers_numbered() -> None:
+    with world() as made:
+        apply(made, [("list", "a.com"), ("dynamic", "d.net")])
+        apply(made, [("list", "d.net"), ("dynamic", "x.y.a.com"), ("dynamic", "a-b.com"), ("list", "e.com")])
+        layered, whole = made.served("domain"), made.fresh("domain")
+        assert layered.delta and layered.answers != whole.answers
+        assert list(zone_sections(layered)) == list(zone_sections(whole))
+
+
 @given(st.lists(st.lists(st.integers(0, 60), max_size=12, unique=True), max_size=4), st.integers(1, 5))
 def test_sources_in_step_give_all_they_have_up_to_the_same_number(found: list[list[int]], chunk: int) -> None:
     tables = [[(number * 4, number * 4 + 3, 1) for number in sorted(numbers)] for numbers in found]
