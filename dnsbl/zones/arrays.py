@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import SnapshotError
 from .snapshot import ALIGN, CHECKSUM_AT, HEADER, MAGIC, SECTION, VERSION, Snapshot
 
-__all__ = ["Arrays", "answer_ids", "compact", "ids_at", "numbers", "numbers_at", "packed", "singles", "write"]
+__all__ = ["Arrays", "answer_ids", "compact", "masks_at", "numbers", "numbers_at", "packed", "singles", "write"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -93,11 +93,14 @@ def numbers(file: Snapshot, family: str) -> NDArray[Any]:
 
 
 def numbers_at(file: Snapshot, family: str, places: slice) -> NDArray[Any]:
-    """The same of some singles next to one another."""
+    """The same of some singles next to one another. Raises SnapshotError where their index is no index, as in a file
+    that is altered while it is read: made from such a one, columns could have any size."""
     low = np.asarray(getattr(file, f"{family}one")[places])
     if family != "v4" or len(file.v4idx) != BUCKETS + 1:
         return low
     starts = np.clip(np.asarray(file.v4idx[:]), places.start, places.stop)
+    if (starts[1:] < starts[:-1]).any() or starts[-1] - starts[0] != len(low):
+        raise SnapshotError(f"{file.path}: section v4idx is out of order; build the zone again")
     high = np.arange(BUCKETS, dtype=np.uint32) << np.uint32(16)
     found: NDArray[Any] = np.repeat(high, np.diff(starts)) | low
     return found
@@ -115,3 +118,12 @@ def ids_at(file: Snapshot, pieces: str, places: slice) -> NDArray[Any]:
     if len(ids) == 1:
         return np.broadcast_to(np.asarray(ids[:]), places.stop - places.start)
     return np.asarray(ids[places])
+
+
+def masks_at(file: Snapshot, pieces: str, places: slice, masks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The codes of some pieces next to one another; `masks`: those of each answer id. Raises SnapshotError."""
+    ids = ids_at(file, pieces, places)
+    if len(ids) and int(ids.max()) >= len(masks):
+        raise SnapshotError(f"{file.path}: section {pieces}a has answers that the zone has not; build the zone again")
+    found: NDArray[np.uint64] = masks[ids]
+    return found

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config import ZoneDef
-from .arrays import answer_ids
+from .arrays import masks_at
 from .build import LOW64, Answers, ranges_of
 from .counting import count_addresses, count_names
 from .served import ServedZone
@@ -101,10 +101,9 @@ def deep_of(view: ServedZone) -> list[Deep]:
     """The pieces inside single /64s, ascending. The newest file that has any has all of them."""
     if view.deep is None:
         return []
-    file, masks = view.deep, masks_of(view)
+    file = view.deep
+    codes = masks_at(file, "v6d", slice(0, len(file.v6d)), masks_of(view))
     return [
-        Deep(upper, first, last, int(masks[answer]))
-        for upper, first, last, answer in zip(
-            file.v6d[:], file.v6dlow[:], file.v6dhigh[:], answer_ids(file, "v6d").tolist(), strict=True
-        )
+        Deep(upper, first, last, mask)
+        for upper, first, last, mask in zip(file.v6d[:], file.v6dlow[:], file.v6dhigh[:], codes.tolist(), strict=True)
     ]

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..errors import SnapshotError
 from .build import Answers, carried_names
 from .hashed import name_columns, names_apart
 from .layers import NO_ANSWER
@@ -57,6 +58,8 @@ class Tree:
             if value == NO_ANSWER:
                 self.known[name] = None
             elif value < EMPTY_NAME:
+                if value >= len(self.masks):
+                    raise SnapshotError(f"{self.view.base.path.parent}: names have answers that the zone has not")
                 self.known[name] = Kind.LISTED, self.masks[value]
             else:
                 self.known[name] = Kind.HOLE if value == HOLE else Kind.EMPTY, 0

@@ -36,12 +36,14 @@ class ServedZone:
             self.serial: int = newest["serial"]
             self.seq: int = newest["seq"]
             self.listings: int = newest.get("listings", 0)
-            self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(codes) for codes in newest["answers"])
+            self.answers: tuple[tuple[int, ...], ...] = tuple(tuple(map(int, codes)) for codes in newest["answers"])
             self.made_at = int(newest.get("made_at", 0))  # seconds since 1970
             self.zonemd = bytes.fromhex(newest.get("zonemd", ""))  # the digest of what is given away (RFC 8976)
         except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
             path = (delta or base).path
             raise SnapshotError(f"{path}: its zone is of another version; build the zone again") from error
+        if not all(0 <= code < len(self.zone.codes) for codes in self.answers for code in codes):
+            raise SnapshotError(f"{(delta or base).path}: has codes that its zone has not; build the zone again")
         files = [delta, base] if delta else [base]
         self.layers4 = [layer_of(file, "v4") for file in files]
         self.layers6 = [layer_of(file, "v6") for file in files]

@@ -1,6 +1,6 @@
 """What a zone holds, a stretch at a time, from snapshot files in memory or on the disk: the same pieces and names as in
 `contents`, for those who take them all and keep none. Memory does not grow with the zone. Raises SnapshotError where a
-file on the disk cannot be read any more.
+file on the disk cannot be read any more, or what it has cannot be.
 
 Pieces come ascending, as many at a time whatever the files are like: zones that answer alike come alike, however they
 are layered. Names come by windows of their hashes: a window is in the order of the tree, the windows are in none.
@@ -13,12 +13,13 @@ from functools import reduce
 
 import numpy as np
 
-from .arrays import ids_at, numbers_at
+from ..errors import SnapshotError
+from .arrays import masks_at, numbers_at
 from .contents import canonical, deep_of, divided, masks_of
 from .hashed import Window, bucket_bits
 from .served import ServedZone
 from .snapshot import Snapshot
-from .table import Deep, Pieces, Words, ascending, joined, laid_over, pieces
+from .table import LAST6, Deep, Pieces, Words, ascending, joined, laid_over, pieces
 from .tree import Names
 
 __all__ = ["MANY", "deep_pieces", "names_of", "pieces4", "pieces6"]
@@ -42,7 +43,8 @@ def pieces4(view: ServedZone) -> Iterator[Pieces]:
 def pieces6(view: ServedZone) -> Iterator[Pieces]:
     """IPv6, as in `Contents.ip6`."""
     cover, _ = divided(deep_of(view))
-    yield from over_one_another([*layers_of(view, "v6"), iter([cover])])
+    inside = orderly(view.base, iter([cover] if len(cover) else []))
+    yield from over_one_another([*layers_of(view, "v6"), inside])
 
 
 def deep_pieces(view: ServedZone) -> list[Deep]:
@@ -68,21 +70,33 @@ def layers_of(view: ServedZone, family: str) -> list[Layer]:
 
 
 def layer(file: Snapshot, family: str, masks: Words) -> Layer:
-    both = in_step([singles(file, family, masks), ranges(file, family, masks)])
+    both = in_step([orderly(file, some) for some in (singles(file, family, masks), ranges(file, family, masks))])
     return (ascending(joined(tables)) for tables in both)
 
 
 def singles(file: Snapshot, family: str, masks: Words) -> Iterator[Pieces]:
     for places in chunks(len(getattr(file, f"{family}one"))):
         number = numbers_at(file, family, places).astype(np.uint64)
-        yield Pieces(number, number, masks[ids_at(file, f"{family}one", places)])
+        yield Pieces(number, number, masks_at(file, f"{family}one", places, masks))
 
 
 def ranges(file: Snapshot, family: str, masks: Words) -> Iterator[Pieces]:
     low, high = getattr(file, f"{family}low"), getattr(file, f"{family}high")
     for places in chunks(len(low)):
         first, last = (np.asarray(column[places]).astype(np.uint64) for column in (low, high))
-        yield Pieces(first, last, masks[ids_at(file, family, places)])
+        yield Pieces(first, last, masks_at(file, family, places, masks))
+
+
+def orderly(file: Snapshot, found: Iterator[Pieces]) -> Iterator[Pieces]:
+    """The same. Raises SnapshotError where they are not ascending and disjoint, as in a file that is altered while it
+    is read: to go through such a one in step could take for ever."""
+    beyond: int = 0  # the least number that may come
+    for table in found:
+        backwards = (table.first > table.last).any() or (table.first[1:] <= table.last[:-1]).any()
+        if backwards or table.first[0] < beyond or table.last[-1] > LAST6:
+            raise SnapshotError(f"{file.path}: its pieces are out of order; build the zone again")
+        beyond = int(table.last[-1]) + 1
+        yield table
 
 
 def chunks(count: int) -> Iterator[slice]:

@@ -27,6 +27,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from ..errors import SnapshotError
 from .hashed import EVERYTHING, Buckets, Octets, Places, Window
 from .served import ServedZone
 from .snapshot import EMPTY_NAME, GONE, HOLE
@@ -95,6 +96,9 @@ class Names:
             starts = np.concatenate([starts, added[0] + len(text)])
             sizes, values = np.concatenate([sizes, added[1]]), np.concatenate([values, added[2]])
             text = np.concatenate([text, newer.text])
+        listed = values[values < EMPTY_NAME]
+        if len(listed) and not 0 < listed.min() <= listed.max() < len(masks):
+            raise SnapshotError(f"{view.base.path.parent}: names have answers that the zone has not; build it again")
         return cls(text, starts, sizes, values, masks, view.exact).where(there)
 
     def __len__(self) -> int:

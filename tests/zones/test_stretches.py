@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_contents import apply, changes
+from test_contents import NAMES, NETWORKS, apply, changes
 from worlds import EXAMPLES, World, bucketed, thresholds, world
 
 from dnsbl.errors import SnapshotError
@@ -193,6 +193,45 @@ def test_a_section_on_the_disk_is_what_it_is_in_memory(made: World) -> None:
             assert file.names[some] == held.names[some]
         with pytest.raises(ValueError, match="next to one another"):  # not all of them instead
             file.names[::2]
+
+
+def backwards(count: int, width: int) -> bytes:
+    return b"".join((count - number).to_bytes(width, "little") for number in range(count))
+
+
+def zeros(count: int, width: int) -> bytes:
+    return bytes(count * width)
+
+
+def highest(count: int, width: int) -> bytes:
+    return b"\xff" * (count * width)
+
+
+@pytest.mark.parametrize(
+    ("zone", "section", "made_of"),
+    [
+        ("ip", "v4idx", backwards), ("ip", "v4idx", highest), ("ip", "v4one", backwards), ("ip", "v4onea", highest),
+        ("ip", "v4low", highest), ("ip", "v4a", highest), ("ip", "v6low", highest), ("ip", "v6one", highest),
+        ("ip", "v6d", highest), ("ip", "v6da", highest), ("domain", "names", highest), ("domain", "names", zeros),
+        ("domain", "nidx", backwards), ("domain", "nidx", highest),
+    ],
+)  # fmt: skip
+def test_what_is_put_into_a_file_while_it_is_read_ends_in_a_sentence(
+    zone: str, section: str, made_of: Callable[[int, int], bytes]
+) -> None:
+    with bucketed(1), world() as made:
+        made.exempt("2a00:1:2:3::7")
+        made.report("2a00:1:2:9::/64", "9.1.3.0/25", category="dynamic")
+        apply(made, [("list", subject) for subject in (*NETWORKS, *NAMES)])
+        path = made.served(zone).base.path
+        with closing(SnapshotOnDisk(path)) as file, path.open("r+b") as content:
+            view, column = over(file, None), getattr(file, section)
+            content.seek(column.offset)
+            content.write(made_of(len(column), column.itemsize))
+            content.flush()
+            with pytest.raises(SnapshotError, match=str(path.parent)):
+                list(zone_sections(view))
+                file.check()
 
 
 def test_a_file_that_was_removed_is_read_to_its_end(made: World) -> None:
