@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["LEAVE_FREE", "has_room", "replacing", "sync_directory"]
+__all__ = ["LEAVE_FREE", "at_once", "has_room", "replacing", "sync_directory"]
 
 LEAVE_FREE = 256 * 2**20  # bytes of a disk that large files leave to the store and the snapshots
 
@@ -34,6 +34,11 @@ def replacing(path: Path, sync: bool = True, mode: int = 0o666, hidden: bool = F
         raise
     if sync:
         sync_directory(path.parent)
+
+
+def at_once(path: str, flags: int) -> int:
+    """An opener of files to read: one that is a pipe without anything in it is empty, and holds nobody up."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def sync_directory(directory: Path) -> None:

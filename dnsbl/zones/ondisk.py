@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import overload
 
 from ..errors import SnapshotError
+from ..files import at_once
 from .snapshot import (
     FORMATS,
     MAX_HEAD,
@@ -74,7 +75,7 @@ class SnapshotOnDisk(Snapshot):
         self.layers = {}
         with ExitStack() as undo:
             try:
-                self.file = undo.enter_context(FileIO(path))
+                self.file = undo.enter_context(FileIO(path, opener=at_once))
                 status = os.fstat(self.file.fileno())
             except OSError as error:
                 raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
@@ -113,6 +114,8 @@ def read(path: Path, file: FileIO, start: int, size: int) -> bytes:
         found = os.pread(file.fileno(), size, start)
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
+    except MemoryError as error:
+        raise SnapshotError(f"{path}: cannot be read (no memory for it)") from error
     if len(found) < size:
         raise SnapshotError(f"{path}: cut while it was read; build the zone again")
     return found

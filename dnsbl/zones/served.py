@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ..config import ZoneDef
 from ..errors import SnapshotError
+from ..files import at_once
 from .layers import NO_ANSWER, Layer, any_of
 from .snapshot import EMPTY_NAME, GONE, HOLE, Snapshot, answer_at
 from .view import EMPTY, NOTHING
@@ -21,6 +22,7 @@ from .view import EMPTY, NOTHING
 __all__ = ["CURRENT", "Pointer", "ServedZone", "over", "pointer_mark", "read_pointer", "start_in", "zone_directory"]
 
 CURRENT = "current"  # the file that names the snapshot files in use
+MAX_POINTER = 4 * 1024 * 1024  # bytes; one has some hundred, and a number for each source that is kept back
 RECORD_HEAD = 3  # bytes before a name: its length and its value
 FileName = re.compile(r"\d{1,10}\.(?:base|delta)")
 
@@ -231,7 +233,8 @@ def pointer_mark(directory: Path) -> tuple[int, int] | None:
 def read_pointer(directory: Path) -> Pointer | None:
     """The pointer of a zone's directory; None where nothing was ever published. Raises SnapshotError."""
     try:
-        said = orjson.loads((directory / CURRENT).read_bytes())
+        with open(directory / CURRENT, "rb", opener=at_once) as file:
+            said = orjson.loads(file.read(MAX_POINTER))
         base, delta, serial = said["base"], said["delta"], int(said["serial"])
         if not FileName.fullmatch(base) or (delta is not None and not FileName.fullmatch(delta)):
             raise SnapshotError(f"{directory / CURRENT}: names no files of its own; build the zone again")

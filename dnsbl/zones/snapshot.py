@@ -65,6 +65,7 @@ FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 EMPTY_NAME, HOLE, GONE = 0xFFFD, 0xFFFE, 0xFFFF  # values of names that are no answer id
 MAX_ANSWERS = 0xFFF0
+MAX_META = 32 * 1024 * 1024  # bytes: MAX_ANSWERS sets of 60 codes, and a zone definition of 1 MB, are 13 MB
 
 # Every section there must be, and the bytes an item of it may have.
 ANSWER = (1, 2)
@@ -253,6 +254,8 @@ def table_of(path: Path, head: Head, size: int, wanted: Mapping[str, tuple[int, 
 def check_fit(path: Path, parts: Mapping[str, Numbers]) -> None:
     """Raises SnapshotError where readers could not use a section with the others. The items themselves are not looked
     at: the checksum has them, and readers take any without harm."""
+    if len(parts["meta"]) > MAX_META:
+        raise misfit(path, "meta")
     for name, other in EQUAL.items():
         if len(parts[name]) != len(parts[other]):
             raise misfit(path, name)

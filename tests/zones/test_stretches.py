@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from unittest import mock
@@ -14,10 +15,10 @@ from test_contents import NAMES, NETWORKS, apply, changes
 from worlds import EXAMPLES, World, bucketed, thresholds, world
 
 from dnsbl.errors import SnapshotError
-from dnsbl.zones import stretches
+from dnsbl.zones import snapshot, stretches
 from dnsbl.zones.contents import contents
 from dnsbl.zones.ondisk import SnapshotOnDisk
-from dnsbl.zones.served import ServedZone, over
+from dnsbl.zones.served import ServedZone, over, read_pointer, zone_directory
 from dnsbl.zones.snapshot import Snapshot
 from dnsbl.zones.stretches import MANY, deep_pieces, in_step, names_of, pieces4, pieces6
 from dnsbl.zones.table import Pieces, pieces
@@ -163,6 +164,38 @@ def test_a_harmed_file_is_refused_on_the_disk_as_it_is_in_memory(
             kind(path)
         said.append(str(caught.value))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("name", ["current", "base"])
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(made: World, name: str) -> None:
+    directory = zone_directory(made.directory, "ip")
+    path = directory / "current" if name == "current" else made.served("ip").base.path
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SnapshotError, match=str(path)):
+        read_pointer(directory) if name == "current" else SnapshotOnDisk(path)
+
+
+def test_a_device_in_the_place_of_the_pointer_is_not_read_to_its_end(made: World) -> None:
+    directory = zone_directory(made.directory, "ip")
+    (directory / "current").unlink()
+    (directory / "current").symlink_to("/dev/zero")
+    with pytest.raises(SnapshotError, match="not readable as a pointer"):
+        read_pointer(directory)
+
+
+def test_what_a_file_says_of_itself_is_not_read_into_memory_where_it_is_too_long(made: World) -> None:
+    path = made.served("ip").base.path
+    with mock.patch.object(snapshot, "MAX_META", 100):
+        for kind in (Snapshot, SnapshotOnDisk):
+            with pytest.raises(SnapshotError, match="section meta does not fit"):
+                kind(path)
+
+
+def test_a_file_for_which_there_is_no_memory_is_said_to_be_that(made: World) -> None:
+    path = made.served("ip").base.path
+    with mock.patch("os.pread", side_effect=MemoryError), pytest.raises(SnapshotError, match="no memory for it"):
+        SnapshotOnDisk(path)
 
 
 def test_a_file_altered_in_place_after_it_was_opened_does_not_pass(made: World) -> None:
