@@ -19,9 +19,9 @@ from ..dns.transfer import newer
 from ..errors import SnapshotError, WithheldError
 from ..zones.given import given_pointer
 from ..zones.journal import Journal
-from ..zones.ondisk import SnapshotOnDisk
+from ..zones.ondisk import Seen, SnapshotOnDisk
 from ..zones.served import ServedZone, over, zone_directory
-from ..zones.snapshot import Mark, size_of
+from ..zones.snapshot import size_of
 from ..zones.wire import soa_record, step_sections, zone_sections
 from .outlet import Outlet
 from .request import Request, Verdict
@@ -42,7 +42,7 @@ class Giving:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self.verified: dict[Path, Mark] = {}  # files that were found good, and are not read whole again for that
+        self.verified: dict[Path, Seen] = {}  # files that were found good, and are not read whole again for that
 
     def give(self, request: Request, outlet: Outlet) -> None:
         """Send a transfer, and close its outlet. It blocks for as long as nobody reads. Raises OSError where nobody
@@ -90,7 +90,7 @@ class Giving:
         file = held.enter_context(contextlib.closing(SnapshotOnDisk(path, self.verified.get(path))))
         if len(self.verified) >= MAX_VERIFIED:
             self.verified.clear()
-        self.verified[path] = file.mark
+        self.verified[path] = file.seen
         return file
 
     def sections(self, request: Request, view: ServedZone) -> tuple[str, Iterator[Section]]:

@@ -29,7 +29,9 @@ from .snapshot import (
     table_of,
 )
 
-__all__ = ["SnapshotOnDisk"]
+__all__ = ["Seen", "SnapshotOnDisk"]
+
+Seen = tuple[Mark, int]  # a file, and when the kernel last changed anything of it: nobody sets that back
 
 SOME = 1 << 20  # bytes of a file that are verified at once
 
@@ -70,7 +72,7 @@ class SnapshotOnDisk(Snapshot):
     """A `Snapshot` whose sections are `Column`s. `verified`: of a file that was found good before, and is not read
     whole again. To be closed."""
 
-    def __init__(self, path: Path, verified: Mark | None = None) -> None:
+    def __init__(self, path: Path, verified: Seen | None = None) -> None:
         self.path = path
         self.layers = {}
         with ExitStack() as undo:
@@ -80,8 +82,9 @@ class SnapshotOnDisk(Snapshot):
             except OSError as error:
                 raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
             self.mark = mark_of(status)
-            head = head_of(path, memoryview(read(path, self.file, 0, min(status.st_size, MAX_HEAD))), status.st_size)
-            if self.mark != verified:
+            self.seen = self.mark, status.st_ctime_ns
+            head = self.head()
+            if self.seen != verified:
                 self.verify(head)
             table = table_of(path, head, status.st_size, SECTIONS)
             self.columns({name: Column(path, self.file, *where) for name, where in table.items()})
@@ -91,9 +94,17 @@ class SnapshotOnDisk(Snapshot):
         self.file.close()
 
     def check(self) -> None:
-        """Raises SnapshotError where the file was altered since it was opened."""
-        if mark_of(os.fstat(self.file.fileno())) != self.mark:
+        """Raises SnapshotError where the file was altered since it was opened. One that only lost its name, as after a
+        publish, or whose time of change was put back, is verified once more."""
+        status = os.fstat(self.file.fileno())
+        if mark_of(status) != self.mark:
             raise SnapshotError(f"{self.path}: altered while it was read; build the zone again")
+        if status.st_ctime_ns != self.seen[1]:
+            self.verify(self.head())
+
+    def head(self) -> Head:
+        size = self.mark[2]
+        return head_of(self.path, memoryview(read(self.path, self.file, 0, min(size, MAX_HEAD))), size)
 
     def verify(self, head: Head) -> None:
         size = self.mark[2]

@@ -209,6 +209,23 @@ def test_a_file_altered_in_place_after_it_was_opened_does_not_pass(made: World) 
             file.check()
 
 
+def test_an_altered_file_whose_time_was_put_back_does_not_pass(made: World) -> None:
+    path = made.served("ip").base.path
+    status, content = path.stat(), path.read_bytes()
+    with closing(SnapshotOnDisk(path)) as file:
+        known = file.seen
+        path.chmod(0o640)  # changes its time of change too, and nothing in it
+        file.check()
+        with path.open("r+b") as altered:
+            altered.seek(-1, 2)
+            altered.write(bytes((content[-1] ^ 1,)))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(SnapshotError, match="checksum does not match"):
+            file.check()
+    with pytest.raises(SnapshotError, match="checksum does not match"):
+        SnapshotOnDisk(path, known)
+
+
 def test_a_file_cut_after_it_was_opened_is_said_to_be(made: World) -> None:
     path = made.served("ip").base.path
     with closing(SnapshotOnDisk(path)) as file:
@@ -280,9 +297,9 @@ def test_a_file_that_was_removed_is_read_to_its_end(made: World) -> None:
 def test_what_was_verified_before_is_not_read_whole_again(made: World) -> None:
     path = made.served("ip").base.path
     with closing(SnapshotOnDisk(path)) as file:
-        known = file.mark
+        known = file.seen
     with mock.patch.object(SnapshotOnDisk, "verify") as verify:
         SnapshotOnDisk(path, known).close()
         assert not verify.called
-        SnapshotOnDisk(path, (0, 0, 0)).close()
+        SnapshotOnDisk(path, (known[0], 0)).close()
         assert verify.called
