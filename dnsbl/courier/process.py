@@ -99,6 +99,9 @@ class Courier:
             if self.following:
                 self.following.wake(asked)
             return
+        if not ends:  # the kernel leaves away those that there is no room for, and the front hears of it
+            log.error("zone %s: not transferred to %s: too many open files here", asked.zone, asked.client)
+            return
         # Of its own, and no reason to live on: what it writes to may be a secondary that does not read. The front
         # bounds how many there are.
         front, *client = ends

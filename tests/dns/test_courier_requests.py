@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from clients import SECONDS
 
 from dnsbl.config import Settings
@@ -28,3 +29,14 @@ def test_a_key_that_only_the_front_knows_is_good(settings: Settings) -> None:
         front.settimeout(SECONDS)
         assert front.recv(100) == frame(Verdict.FAILED.value), "there is no such zone"
         assert not front.recv(100)
+
+
+def test_a_request_whose_sockets_the_kernel_left_away_is_one_line(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it does where there is no room for them among the files that may be open."""
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with control, theirs:
+        control.send(Request("ip", None, "192.0.2.1", HEAD).pack())
+        Courier(settings, None).take(theirs)
+    assert caplog.messages == ["zone ip: not transferred to 192.0.2.1: too many open files here"]
