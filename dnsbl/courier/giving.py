@@ -79,8 +79,11 @@ class Giving:
             if pointer is None:
                 return None
             try:
-                base = self.file(pointer.directory / pointer.base, held)
-                return over(base, self.file(pointer.directory / pointer.delta, held) if pointer.delta else None)
+                with contextlib.ExitStack() as tried:
+                    base = self.file(pointer.directory / pointer.base, tried)
+                    view = over(base, self.file(pointer.directory / pointer.delta, tried) if pointer.delta else None)
+                    held.push(tried.pop_all())
+                    return view
             except SnapshotError:
                 if last:
                     raise
