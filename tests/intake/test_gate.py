@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dnsbl.clock import DAY
 from dnsbl.errors import SubjectError
 from dnsbl.intake import gate as gates
-from dnsbl.intake.gate import REPORT_WIDEST, Gate, Token, refusal, reporter_name
+from dnsbl.intake.gate import HASHED, REPORT_WIDEST, Gate, Token, refusal, reporter_name
 from dnsbl.model import CATEGORIES, Report
 from dnsbl.subjects import parse, text
 
@@ -166,7 +166,7 @@ def test_the_short_way_for_ipv4_comes_to_the_same_as_the_careful_one(text: str) 
     try:
         careful: bytes | str = parse(text)
     except SubjectError as error:
-        careful = str(error)
+        careful = HASHED if "://" in text else str(error)
     if isinstance(careful, bytes):
         careful = refusal(careful, REPORT_WIDEST, nobody) or careful
     made = gate().report(text)
