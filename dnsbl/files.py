@@ -37,8 +37,8 @@ def replacing(path: Path, sync: bool = True, mode: int = 0o666, hidden: bool = F
 
 
 def at_once(path: str, flags: int) -> int:
-    """An opener of files to read: one that is a pipe without anything in it is empty, and holds nobody up."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    """An opener of files to read: one that is a pipe does not wait for its writer, and is empty without one."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def sync_directory(directory: Path) -> None:

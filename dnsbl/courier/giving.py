@@ -65,7 +65,7 @@ class Giving:
     def send(self, request: Request, view: ServedZone, outlet: Outlet) -> None:
         outlet.say(Verdict.OK)
         kind, sections = self.sections(request, view)
-        sent = outlet.pour(messages(request.head, checked(sections, view), time.time))
+        sent = outlet.pour(messages(request.head, sections, time.time))
         log.log(
             logging.INFO if kind == "whole" else logging.DEBUG,
             "zone %s: serial %d to %s, %s, %d octets", request.zone, view.serial, request.client, kind, sent,
@@ -111,24 +111,15 @@ class Giving:
         return "whole", whole(view)
 
 
-def checked(sections: Iterator[Section], view: ServedZone) -> Iterator[Section]:
-    """The same; the last section, which no transfer is good without, only if the files are still what was verified.
-    Raises SnapshotError."""
-    before = next(sections)
-    for section in sections:
-        yield before
-        before = section
-    for file in (view.base, view.delta):
-        if file:
-            file.check()
-    yield before
-
-
 def whole(view: ServedZone) -> Iterator[Section]:
-    """RFC 5936 section 2.2: the SOA, everything, the SOA."""
+    """RFC 5936 section 2.2: the SOA, everything, the SOA. The last one, which no transfer is good without, comes only
+    if the files are still what was verified. Raises SnapshotError."""
     soa = 1, soa_record(view.zone, view.serial)
     yield soa
     yield from zone_sections(view)
+    for file in (view.base, view.delta):
+        if file:
+            file.check()
     yield soa
 
 

@@ -22,9 +22,8 @@ import orjson
 from .. import clock
 from ..config import ZoneDef
 from ..config.distribution import ExportConfig
-from ..errors import SnapshotError
-from ..zones.given import given_directory
-from ..zones.served import read_pointer, zone_directory
+from ..zones.given import given_serial
+from ..zones.served import zone_directory
 
 __all__ = ["Fared", "Scheduled"]
 
@@ -148,12 +147,5 @@ class Place:
 
 def serials_of(data_dir: Path, names: Sequence[str]) -> dict[str, int]:
     """What is given away of each zone now; those that cannot be read are left out: whoever settles says why."""
-    found = {}
-    for name in names:
-        try:
-            pointer = read_pointer(given_directory(zone_directory(data_dir, name)))
-        except SnapshotError:
-            continue
-        if pointer:
-            found[name] = pointer.serial
-    return found
+    found = {name: given_serial(zone_directory(data_dir, name)) for name in names}
+    return {name: serial for name, serial in found.items() if serial is not None}

@@ -11,18 +11,9 @@ from pathlib import Path
 from ..errors import SnapshotError, WithheldError
 from .served import Pointer, ServedZone, read_pointer
 
-__all__ = ["SHARED", "given", "given_directory", "given_pointer", "given_serial"]
+__all__ = ["SHARED", "given", "given_pointer", "given_serial"]
 
 SHARED = "shared"
-
-
-def given_directory(directory: Path) -> Path:
-    """Where pointer and files are that may be given away; `directory` is the zone's. Raises SnapshotError."""
-    return chosen(read_pointer(directory), directory)
-
-
-def chosen(pointer: Pointer | None, directory: Path) -> Path:
-    return directory / SHARED if pointer and pointer.withheld else directory
 
 
 def given(directory: Path, before: ServedZone | None = None) -> ServedZone | None:

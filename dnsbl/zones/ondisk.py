@@ -7,7 +7,6 @@ has taken something from it asks `check` before that counts: what somebody alter
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
@@ -25,7 +24,6 @@ from .snapshot import (
     check_fit,
     head_of,
     mark_of,
-    said_by,
     table_of,
 )
 
@@ -87,7 +85,9 @@ class SnapshotOnDisk(Snapshot):
             if self.seen != verified:
                 self.verify(head)
             table = table_of(path, head, status.st_size, SECTIONS)
-            self.columns({name: Column(path, self.file, *where) for name, where in table.items()})
+            columns = {name: Column(path, self.file, *where) for name, where in table.items()}
+            check_fit(path, columns)
+            self.hold(columns)
             undo.pop_all()
 
     def close(self) -> None:
@@ -111,12 +111,6 @@ class SnapshotOnDisk(Snapshot):
         for start in range(len(head.octets), size, SOME):
             head.digest.update(read(self.path, self.file, start, min(SOME, size - start)))
         head.verify(self.path)
-
-    def columns(self, found: Mapping[str, Column]) -> None:
-        check_fit(self.path, found)
-        self.info = said_by(self.path, found["meta"][:])
-        for name, column in found.items():
-            setattr(self, name, column)
 
 
 def read(path: Path, file: FileIO, start: int, size: int) -> bytes:

@@ -50,7 +50,7 @@ from ..errors import SnapshotError
 
 __all__ = [
     "EMPTY_NAME", "FORMATS", "GONE", "HOLE", "MAX_HEAD", "SECTIONS", "Head", "Mark", "Snapshot", "answer_at",
-    "check_fit", "head_of", "mark_of", "said_by", "sections_of", "size_of", "table_of",
+    "check_fit", "head_of", "mark_of", "sections_of", "size_of", "table_of",
 ]  # fmt: skip
 
 MAGIC = b"DNSBLSNP"
@@ -134,7 +134,11 @@ class Snapshot:
         check_fit(path, parts)
         if refused:
             raise SnapshotError(f"{path}: refused by the native path ({refused}); build the zone again")
-        self.info = said_by(path, parts.pop("meta"))
+        self.hold(parts)
+
+    def hold(self, parts: dict[str, Any]) -> None:
+        """Its sections, and what it says of itself. Raises SnapshotError."""
+        self.info = said_by(self.path, parts.pop("meta")[:])
         for name, part in parts.items():
             setattr(self, name, part)
 

@@ -24,7 +24,7 @@ from dnsbl.errors import SnapshotError, WithheldError
 from dnsbl.zones import giving, zonemd
 from dnsbl.zones.contents import contents
 from dnsbl.zones.export import export
-from dnsbl.zones.given import SHARED, given, given_directory, given_serial
+from dnsbl.zones.given import SHARED, given, given_pointer, given_serial
 from dnsbl.zones.journal import Journal
 from dnsbl.zones.maker import Maker
 from dnsbl.zones.publish import Publisher, zone_directory
@@ -51,6 +51,13 @@ def taken(w: World) -> ServedZone:
     return view
 
 
+def given_in(w: World) -> Path:
+    """Where the files are that may be given away."""
+    pointer = given_pointer(directory(w))
+    assert pointer is not None
+    return pointer.directory
+
+
 def publish_with(w: World, wanted: dict[str, int], withheld: dict[str, int], whole: bool = False) -> ServedZone:
     w.now += 1
     listed(w, "ip", wanted, withheld)
@@ -63,7 +70,7 @@ def test_what_is_withheld_is_answered_and_not_given(w: World) -> None:
     assert codes4(taken(w), KEPT_ADDRESS) == set()
     assert codes4(taken(w), 0x05050505) == {0}
     assert taken(w).serial == served.serial
-    assert given_directory(directory(w)) == directory(w) / SHARED
+    assert given_in(w) == directory(w) / SHARED
 
 
 def test_how_many_were_left_out_is_in_the_head_of_every_export(w: World) -> None:
@@ -77,7 +84,7 @@ def test_how_many_were_left_out_is_in_the_head_of_every_export(w: World) -> None
 def test_where_nothing_is_withheld_it_is_the_zone_itself(w: World) -> None:
     served = publish_with(w, {FREE: 1}, {})
     assert taken(w).base.path == served.base.path
-    assert given_directory(directory(w)) == directory(w)
+    assert given_in(w) == directory(w)
     assert not (directory(w) / SHARED).exists()
 
 
@@ -102,7 +109,7 @@ def test_no_file_that_is_given_has_what_was_withheld_until_now(w: World, left: d
     publish_with(w, {FREE: 1, KEPT: 1}, {KEPT: 0})
     publish_with(w, left, {})
     view = taken(w)
-    assert given_directory(directory(w)) == directory(w)
+    assert given_in(w) == directory(w)
     for file in (view.base, view.delta):
         assert file is None or codes4(ServedZone(file), KEPT_ADDRESS) == set()
 

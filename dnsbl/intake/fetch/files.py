@@ -9,6 +9,7 @@ import stat
 from urllib.parse import unquote, urlsplit
 
 from ...config import FeedDef
+from ...files import at_once
 from .base import Fault, Outcome, TooLarge, Validators, faults_at, shown
 from .bodies import CHUNK, Body, in_chunks
 
@@ -37,8 +38,7 @@ def file_path(text: str) -> str:
 
 def read_file(path: str, limit: int, known: str | None) -> tuple[str, bytes | None]:
     """(mark of this version, its bytes); the bytes are None where `known` is its mark. Raises Fault and OSError."""
-    # O_NONBLOCK: opening a FIFO would wait for its writer, and this thread cannot be called back.
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    file = at_once(path, os.O_RDONLY)  # this thread cannot be called back
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
